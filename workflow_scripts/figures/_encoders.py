@@ -11,6 +11,7 @@ from workflow_scripts.levels.factors import NONE, PRETRAINING
 from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method
+from workflow_scripts.statistics.estimation import TEST_SET, ConfidenceInterval, Estimates
 from workflow_scripts.statistics.filters.responses import Responses, read_responses
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
@@ -48,8 +49,8 @@ class FrozenEncoder:
         return {"panel": self.panel, **{name: self.method.levels[name] for name in names}}
 
     def missing(self, reason: str = NOT_RUN) -> dict[str, object]:
-        """Return the row in place of numbers that are missing."""
-        return self.fields | {"status": MISSING, "reason": self.method.reason or reason}
+        """Return the columns of the row in place of numbers that are missing, besides `fields`."""
+        return {"status": MISSING, "reason": self.method.reason or reason}
 
     def read(self) -> Responses | None:
         """Read its filters' responses to the test clips; None if they were not computed."""
@@ -71,6 +72,22 @@ def frozen_encoders(study: Study, evidence: Evidence, *, without: str = "") -> l
         kind = study.figure.kind if study.figure else ""
         raise UserError(f"study {study.name}: figure {kind} needs scenario frozen in the grid, or floors")
     return list(encoders.values())
+
+
+def clip_fields(responses: Responses) -> dict[str, object]:
+    """Return the columns on the clips and the data behind a number from these responses."""
+    facts = responses.facts
+    return {"test_clips": len(responses.values), "source": facts.source, "data_digest": facts.content}
+
+
+def interval_fields(interval: ConfidenceInterval, estimates: Estimates) -> dict[str, object]:
+    """Return the columns on the interval of one of these estimates, which are over clusters of test clips."""
+    return {
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "variance_sources": TEST_SET if interval.is_known else "",
+        "clusters": estimates.clusters,
+    }
 
 
 def add_row_title(axes: Sequence[Axes], title: str) -> None:

@@ -14,13 +14,12 @@ import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.figures._encoders import frozen_encoders
+from workflow_scripts.figures._encoders import clip_fields, frozen_encoders, interval_fields
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.filters import class_counts
 from workflow_scripts.statistics.filters.responses import Responses
@@ -67,13 +66,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         raise UserError(f"study {study.name}: figure activating_tags compares encoders on one data set")
     rows: list[dict[str, object]] = []
     for encoder in encoders:
-        responses = encoder.read()
+        responses, shared = encoder.read(), {"study": study.name, **encoder.fields}
         if responses is None:
-            rows.append({"study": study.name} | encoder.missing())
+            rows.append(shared | encoder.missing())
             continue
-        facts = responses.facts
-        shared = {"study": study.name, **encoder.fields, "status": MEASURED, "test_clips": len(responses.values)}
-        shared |= {"source": facts.source, "data_digest": facts.content}
+        shared |= {"status": MEASURED, **clip_fields(responses)}
         rows += [shared | row for row in _count(responses, options)]
     return as_table(rows, COLUMNS)
 
@@ -90,20 +87,16 @@ def _count(responses: Responses, options: Options) -> Iterator[dict[str, object]
         [responses.values], responses.tags, clusters=responses.clusters, top=options.top
     )
     for place, name in enumerate(classes):
-        ci = class_counts.excess_interval(estimates, place)
         yield shared | {
             "part": EXCESS,
             "tag": name,
             "value": estimates.values[place],
-            "ci_low": ci.low,
-            "ci_high": ci.high,
+            **interval_fields(class_counts.excess_interval(estimates, place), estimates),
             "mean": counted.counts[:, place].mean(),
             "lower": lower[place],
             "upper": upper[place],
             "expected": counted.expected[place],
             "distinct": counted.distinct[place],
-            "variance_sources": TEST_SET if ci.is_known else "",
-            "clusters": estimates.clusters,
         }
 
 
@@ -164,18 +157,9 @@ def _dots(panel: Axes, excess: pd.DataFrame, *, tags: list[str]) -> None:
     for index, (label, within) in enumerate(panels):
         rows = within.set_index("tag").reindex(tags)
         places = np.arange(len(tags)) + plotting.spread(index, len(panels), 0.4)
-        panel.errorbar(
-            rows["value"],
-            places,
-            xerr=plotting.error_bars(rows, "value"),
-            linestyle="none",
-            markersize=3,
-            elinewidth=0.8,
-            label="\n".join(textwrap.wrap(label, TITLE_LENGTH)),
-            **plotting.distinct_style(index),
-        )
-    panel.axvline(0, color=plotting.GREY, linewidth=0.8)
-    plotting.add_grid(panel, lines="x")
+        style = plotting.distinct_style(index) | {"label": "\n".join(textwrap.wrap(label, TITLE_LENGTH))}
+        plotting.add_dots(panel, rows, places, size=3, elinewidth=0.8, **style)
+    plotting.mark_zero(panel)
     panel.set_xlabel("excess over any clips, percent", fontsize=8)
     panel.locator_params(axis="x", nbins=5)
     if panels:

@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
-from workflow_scripts.figures._encoders import FrozenEncoder, add_row_title, frozen_encoders
+from workflow_scripts.figures._encoders import (
+    FrozenEncoder,
+    add_row_title,
+    clip_fields,
+    frozen_encoders,
+    interval_fields,
+)
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.estimation import TEST_SET, Estimates
+from workflow_scripts.statistics.estimation import Estimates
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.filters import activations
 from workflow_scripts.statistics.filters.responses import Responses
@@ -64,18 +70,18 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     read: list[_Panel] = []
     for encoder in frozen_encoders(study, evidence):
-        responses = encoder.read()
+        responses, shared = encoder.read(), {"study": study.name, **encoder.fields}
         if responses is None:
-            rows.append({"study": study.name} | encoder.missing())
+            rows.append(shared | encoder.missing())
             continue
         read.append(_Panel(encoder=encoder, responses=responses))
-        shared = {"study": study.name, **encoder.fields, "status": MEASURED, **_evidence(responses)}
+        shared |= {"status": MEASURED, **clip_fields(responses)}
         rows += [shared | row for row in _curves(responses, options)]
         rows += [shared | {"part": MEASURE} | row for row in _measures(activations.estimate_measures(responses))]
     for name, of, over in _contrasts(read):
         estimates = activations.estimate_measures(of.responses, over.responses)
         shared = {"study": study.name, **of.encoder.fields, "panel": name, "status": MEASURED}
-        rows += [shared | _evidence(of.responses) | {"part": DIFFERENCE} | row for row in _measures(estimates)]
+        rows += [shared | clip_fields(of.responses) | {"part": DIFFERENCE} | row for row in _measures(estimates)]
     return as_table(rows, COLUMNS)
 
 
@@ -103,11 +109,6 @@ def _own(encoder: FrozenEncoder) -> bool:
     return levels["corpus"] == levels["dataset"]
 
 
-def _evidence(responses: Responses) -> dict[str, object]:
-    facts = responses.facts
-    return {"test_clips": len(responses.values), "source": facts.source, "data_digest": facts.content}
-
-
 def _curves(responses: Responses, options: Options) -> Iterator[dict[str, object]]:
     ranks = activations.spread_ranks(len(responses.values), options.ranks)
     for number, curve in enumerate(activations.filter_curves(responses.values, ranks)):
@@ -119,15 +120,8 @@ def _curves(responses: Responses, options: Options) -> Iterator[dict[str, object
 
 def _measures(estimates: Estimates) -> Iterator[dict[str, object]]:
     for place, name in enumerate(activations.MEASURES):
-        ci = estimates.interval(place)
-        yield {
-            "quantity": name,
-            "value": estimates.values[place],
-            "ci_low": ci.low,
-            "ci_high": ci.high,
-            "variance_sources": TEST_SET if ci.is_known else "",
-            "clusters": estimates.clusters,
-        }
+        fields = interval_fields(estimates.interval(place), estimates)
+        yield {"quantity": name, "value": estimates.values[place], **fields}
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -187,19 +181,10 @@ def _with_interval(row: pd.Series) -> str:
 
 
 def _differences(panel: Axes, rows: pd.DataFrame, *, labelled: bool) -> None:
-    panel.axvline(0, color=plotting.GREY, linewidth=0.8)
-    plotting.add_grid(panel, lines="x")
+    plotting.mark_zero(panel)
     panel.spines["left"].set_visible(False)
     panel.set(zorder=2 if labelled else 1, facecolor="none")  # names at the left go on over the right panel
-    panel.errorbar(
-        rows["value"],
-        range(len(rows)),
-        xerr=plotting.error_bars(rows, "value"),
-        color=plotting.COLOURS[0],
-        marker="o",
-        linestyle="none",
-        markersize=4,
-    )
+    plotting.add_dots(panel, rows, range(len(rows)), **plotting.distinct_style(0))
     plotting.label_rows(panel, [""] * len(rows))
     panel.set_ylim(len(rows) - 0.6, -0.8)
     for place, name in enumerate(rows["panel"] if labelled else ()):

@@ -15,13 +15,18 @@ from pydantic import Field
 
 from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.figures._encoders import FrozenEncoder, add_row_title, frozen_encoders
+from workflow_scripts.figures._encoders import (
+    FrozenEncoder,
+    add_row_title,
+    clip_fields,
+    frozen_encoders,
+    interval_fields,
+)
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.filters import class_counts, factors
 from workflow_scripts.statistics.filters.responses import Responses
@@ -75,18 +80,18 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return the loadings of each component's strongest filters, and the excess of each class among their clips."""
     rows: list[dict[str, object]] = []
     for encoder in frozen_encoders(study, evidence):
-        responses = encoder.read()
-        shared = {"study": study.name, **encoder.fields}
+        responses, shared = encoder.read(), {"study": study.name, **encoder.fields}
         if responses is None:
-            rows.append({"study": study.name} | encoder.missing())
-        elif min((matrix := _matrix(encoder, responses, options)).shape) <= options.components:
-            rows.append(
-                {"study": study.name} | encoder.missing(f"factors of {' x '.join(map(str, matrix.shape))} numbers")
-            )
-        else:
-            facts = responses.facts
-            shared |= {"status": MEASURED, "test_clips": len(responses.values), "source": facts.source}
-            rows += [shared | {"data_digest": facts.content} | row for row in _analyse(responses, matrix, options)]
+            rows.append(shared | encoder.missing())
+            continue
+        matrix = _matrix(encoder, responses, options)
+        if min(matrix.shape) <= options.components:
+            values, filters = matrix.shape
+            reason = f"too few numbers for {options.components} factors: {values} of each of {filters} filters"
+            rows.append(shared | encoder.missing(reason))
+            continue
+        shared |= {"status": MEASURED, **clip_fields(responses)}
+        rows += [shared | row for row in _analyse(responses, matrix, options)]
     return as_table(rows, COLUMNS)
 
 
@@ -132,18 +137,14 @@ def _analyse(responses: Responses, matrix: np.ndarray, options: Options) -> Iter
     for place, (component, name) in enumerate(
         (component, name) for component in range(options.components) for name in classes
     ):
-        ci = class_counts.excess_interval(estimates, place)
         yield {
             "part": EXCESS,
             "component": component + 1,
             "tag": name,
             "value": estimates.values[place],
-            "ci_low": ci.low,
-            "ci_high": ci.high,
+            **interval_fields(class_counts.excess_interval(estimates, place), estimates),
             "explained": analysis.explained[component],
             "top": usable_top(options.top, len(responses.values)),
-            "variance_sources": TEST_SET if ci.is_known else "",
-            "clusters": estimates.clusters,
         }
 
 
@@ -203,17 +204,8 @@ def _image(panel: Axes, rows: pd.DataFrame, *, largest: float) -> None:
 
 
 def _dots(panel: Axes, rows: pd.DataFrame, *, labelled: bool) -> None:
-    panel.axvline(0, color=plotting.GREY, linewidth=0.8)
-    plotting.add_grid(panel, lines="x")
-    panel.errorbar(
-        rows["value"],
-        range(len(rows)),
-        xerr=plotting.error_bars(rows, "value"),
-        color=plotting.COLOURS[0],
-        marker="o",
-        linestyle="none",
-        markersize=4,
-    )
+    plotting.mark_zero(panel)
+    plotting.add_dots(panel, rows, range(len(rows)), **plotting.distinct_style(0))
     plotting.label_rows(panel, list(rows["tag"]) if labelled else [""] * len(rows), fontsize=8)
     panel.set_xlabel("excess, percent", fontsize=8)
     panel.locator_params(axis="x", nbins=4)

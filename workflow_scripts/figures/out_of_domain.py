@@ -14,14 +14,13 @@ import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.figures._encoders import FrozenEncoder, frozen_encoders
+from workflow_scripts.figures._encoders import FrozenEncoder, frozen_encoders, interval_fields
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.sizes.sound_qualities import QUALITIES
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.filters import agreement
 from workflow_scripts.statistics.filters.agreement import Side
@@ -80,7 +79,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         shared = {"study": study.name, **encoders[0].fields, "panel": name}
         pair = agreement.read_pair([encoder.cell for encoder in encoders], cells, measured_by=options.measured_by)
         if isinstance(pair, str):
-            rows.append(shared | encoders[0].missing(pair) | {"panel": name})
+            rows.append(shared | encoders[0].missing(pair))
             continue
         facts = [side.responses.facts for side in pair]
         shared |= {
@@ -108,18 +107,15 @@ def _agreements(pair: Sequence[Side], options: Options) -> Iterator[dict[str, ob
         estimates = agreement.estimate_agreement(sides, top=options.top)
         null = agreement.permute_filters(sides, top=options.top)
         for place, name in enumerate(names):
-            ci = estimates.interval(place, within=agreement.CORRELATION)
+            interval = estimates.interval(place, within=agreement.CORRELATION)
             yield {
                 "part": AGREEMENT,
                 "quantity": name,
                 "value": estimates.values[place],
-                "ci_low": ci.low,
-                "ci_high": ci.high,
+                **interval_fields(interval, estimates),
                 "null_low": null.low[place],
                 "null_high": null.high[place],
                 "p": null.p[place],
-                "variance_sources": TEST_SET if ci.is_known else "",
-                "clusters": estimates.clusters,
             }
 
 
@@ -213,11 +209,8 @@ def _agreement_panel(panel: Axes, panels: Sequence[tuple[str, pd.DataFrame]], st
         names += [name for name in within["quantity"] if name not in names]
         places = np.array([names.index(name) for name in within["quantity"]]) + plotting.spread(index, len(panels), 0.4)
         panel.hlines(places, within["null_low"], within["null_high"], color=plotting.GREY, alpha=0.35, linewidth=5)
-        panel.errorbar(
-            within["value"], places, xerr=plotting.error_bars(within, "value"), linestyle="none", markersize=4, **style
-        )
-    panel.axvline(0, color=plotting.GREY, linewidth=0.8)
-    plotting.add_grid(panel, lines="x")
+        plotting.add_dots(panel, within, places, **style)
+    plotting.mark_zero(panel)
     plotting.label_rows(panel, names, fontsize=8)
     panel.set_xlabel("rank correlation over filters")
     panel.set_xlim(-1.05, 1.05)

@@ -303,6 +303,14 @@ def error_bars(rows: pd.DataFrame, value: str = "mean") -> list[pd.Series]:
     return [(rows[value] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows[value]).fillna(0)]
 
 
+def add_dots(
+    panel: Axes, rows: pd.DataFrame, heights: Sequence[float] | np.ndarray, *, size: float = 4, **style: Any
+) -> None:
+    """Draw the `value` of each row at a height, with its interval; dots are `size` points wide."""
+    bars = error_bars(rows, "value")
+    panel.errorbar(rows["value"], heights, xerr=bars, linestyle="none", markersize=size, **style)
+
+
 def std_bars(mean: pd.Series | float, std: pd.Series | float, measure: Measure) -> np.ndarray:
     """Return the lengths of bars of one standard deviation, (2, dots), cut to the values a rate can have."""
     means, stds = np.ravel(mean), np.nan_to_num(np.ravel(std))
@@ -336,6 +344,12 @@ def add_grid(panel: Axes, *, lines: str) -> None:
     panel.grid(axis=lines, color=GRID, linewidth=0.8, zorder=0)  # type: ignore[arg-type]
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def mark_zero(panel: Axes) -> None:
+    """Draw the line of zero differences in a panel of horizontal intervals, and its grid."""
+    panel.axvline(0, color=GREY, linewidth=0.8)
+    add_grid(panel, lines="x")
 
 
 def mark_missing(panel: Axes, x: float, reason: str) -> None:
