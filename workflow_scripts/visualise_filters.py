@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -24,12 +25,11 @@ from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.core.result_files import record_of
-from workflow_scripts.networks.filter_spectra import LAYERS, Objective, compute_spectra, first_stride
+from workflow_scripts.networks.filter_spectra import compute_spectra, first_stride
 from workflow_scripts.pretraining.device import best_device, device_name
-from workflow_scripts.statistics.filter_spectra import LayerSpectra, write_spectra
+from workflow_scripts.statistics.filter_spectra import LAYERS, LayerSpectra, Objective, write_spectra
 
 CLIPS = 500  # whose samples give mean and deviation of the training audio: hours of music, read in seconds
-OBJECTIVES: tuple[Objective, ...] = ("mean", "centre")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     check_sample_rate(encoder, corpus)
     stack = encoder.eval().requires_grad_(False).to(device).convolution_blocks
     if stack is None:
-        raise UserError(f"encoder {config.encoder.name} is no stack of convolutions: choose samplecnn or cpc")
+        raise UserError(f"encoder {config.encoder.name} is no stack of convolutions, such as samplecnn or cpc")
     blocks = list(stack)
     mean, std = _moments(corpus)
     spectra = {
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
             stride=first_stride(blocks),
         )
         for layer in range(1, min(LAYERS, len(blocks)) + 1)
-        for objective in OBJECTIVES
+        for objective in get_args(Objective)
     }
     write_spectra(arguments.output, spectra)
     content = record.content(

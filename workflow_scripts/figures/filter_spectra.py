@@ -5,20 +5,19 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.configuration.study import FILTERS
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_table
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.filter_spectra import LayerSpectra, read_spectra
+from workflow_scripts.statistics.filter_spectra import Layer, LayerSpectra, Objective, read_spectra
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 if TYPE_CHECKING:
@@ -47,9 +46,9 @@ LINE = 28  # characters of the label beside a row
 class Options(LevelOptions):
     """Options of the images."""
 
-    layers: tuple[int, ...] = Field(default=(1, 4, 6), min_length=1)
+    layers: tuple[Layer, ...] = Field(default=(1, 4, 6), min_length=1)
     """Convolutions that are drawn, counted from 1, at most 6 (the thesis's 1, 4 and 6)."""
-    objective: Literal["mean", "centre"] = "mean"
+    objective: Objective = "mean"
     """Response that the waves climb: mean over all positions, as in the thesis, or centre, the position in the middle,
     which is free of the artefact at multiples of the sample rate over the stride."""
 
@@ -59,11 +58,10 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
     Encoders of one network, trained and untrained, follow each other. Of several pre-training seeds the first is drawn.
     """
-    if wrong := [layer for layer in options.layers if not 1 <= layer <= 6]:
-        raise UserError(f"study {study.name}: figure.layers: {wrong[0]} is not allowed; allowed: 1 to 6")
     rows: list[dict[str, object]] = []
+    columns = [name for name in study.columns if len({method.levels[name] for method in evidence.methods}) > 1]
     for method in evidence.methods:
-        factors = ["encoder"] if method.floor else study.rows
+        factors = [*(["encoder"] if method.floor else study.rows), *columns]
         shared = {"study": study.name, "panel": plotting.level_names(method.levels, factors), **method.levels}
         shared |= {"objective": options.objective, "source": _sources(method, evidence)}
         for layer in options.layers:

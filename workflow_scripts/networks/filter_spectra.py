@@ -7,18 +7,16 @@ ReLU, and the power spectrum of the wave is taken. All filters of a layer climb 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.statistics.filter_spectra import Objective
+
 SAMPLES = 729  # 3 to the power of 6: enough for three positions of SampleCNN's layer 6
-LAYERS = 6  # the thesis draws the first six at most
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 17, 0.1, 1e-6  # Adam, the author's numbers
 START = 0.5  # the wave starts between this and its negative
-#: mean of a filter's responses at all positions, or its response in the middle
-Objective = Literal["mean", "centre"]
 
 
 def first_stride(blocks: Sequence[nn.Module]) -> int:

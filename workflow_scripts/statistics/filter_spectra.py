@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from workflow_scripts.core import array_files
 from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import name_damage
 from workflow_scripts.core.files import write_atomically
 
+LAYERS = 6  # the thesis draws the first six at most
+Layer = Annotated[int, Field(ge=1, le=LAYERS)]
+#: what the waves climb: mean of a filter's responses at all positions, or its response in the middle
+Objective = Literal["mean", "centre"]
 ROUNDING = 1 + 1e-9  # a line on a bin has the bins on both sides
 REMEDY = "delete its folder and run again"
 
@@ -91,7 +97,7 @@ def write_spectra(path: Path, layers: dict[str, LayerSpectra]) -> None:
         np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def read_spectra(path: Path, *, layer: int, objective: str) -> LayerSpectra | None:
+def read_spectra(path: Path, *, layer: int, objective: Objective) -> LayerSpectra | None:
     """Read the spectra of one layer, counted from 1, or None if the encoder has fewer; `UserError` for other files."""
     require_unchanged(path)
     with name_damage(path, remedy=REMEDY):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
 from workflow_scripts.configuration.study import FILTERS
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels.factors import NONE
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.estimation import UNLIMITED, ValueRange
-from workflow_scripts.statistics.filter_spectra import LayerSpectra, read_spectra
+from workflow_scripts.statistics.filter_spectra import Layer, LayerSpectra, Objective, read_spectra
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import POINTS, estimate_values
 from workflow_scripts.statistics.reproduction.quantity import Quantity
@@ -23,9 +21,9 @@ from workflow_scripts.statistics.reproduction.quantity import Quantity
 class LayerOptions(StrictModel):
     """Options of quantities of filters."""
 
-    layer: Annotated[int, Field(ge=1, le=6)]
+    layer: Layer
     """convolution, counted from 1"""
-    objective: Literal["mean", "centre"] = "mean"
+    objective: Objective = "mean"
     """response that the waves climb"""
 
 
