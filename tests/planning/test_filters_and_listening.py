@@ -65,6 +65,16 @@ def test_a_trained_encoder_s_spectra_run_again_with_its_evaluation() -> None:
             {"keep": {}},
             r"its tags are those of kept heads: set protocols\.spijkervet2021\.scenarios\.frozen\.keep to first_trial",
         ),
+        (
+            "spijkervet2021_fig7_6",
+            {"figure": {"kind": "factors", "of": "head"}, "keep": {}},
+            r"figure: it draws kept heads: set protocols\.spijkervet2021\.scenarios\.frozen\.keep to first_trial",
+        ),
+        (
+            "spijkervet2021_fig7_1",
+            {"figure": {"kind": "filter_spectra", "layers": [1, 7]}},
+            r"figure\.layers\.1: 7 is not allowed; allowed: at most 6",
+        ),
         ("spijkervet2021_fig7_7", {"scenario": ["supervised"]}, "it needs an encoder that is evaluated frozen"),
     ],
 )

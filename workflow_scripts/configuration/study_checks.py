@@ -175,11 +175,22 @@ def _check_figure(draft: Draft) -> None:
     kinds = registry.names("figure")
     require_known(draft.study.figure.kind, kinds, kind="figure", where=draft.where("figure", "kind"))
     options = draft.study.figure.options
-    registry.options(registry.load("figure", draft.study.figure.kind), options, where=draft.where("figure"))
+    level = registry.load("figure", draft.study.figure.kind)
+    validated = registry.options(level, options, where=draft.where("figure"))
     for key, selection in _selections(options, ("figure",)):
         _check_selection(selection, draft.study, where=draft.where(*key))
     if draft.study.draws_filters:
         _check_filters(draft)
+    if hasattr(level, "reads_heads") and level.reads_heads(validated):
+        _require_kept(FROZEN, draft, where=draft.where("figure"), reason="it draws kept heads")
+
+
+def _require_kept(scenario: str, draft: Draft, *, where: str, reason: str) -> None:
+    """Raise unless the first trials of a scenario keep their weights."""
+    for grid in draft.study.all_grids:
+        for head, protocol in itertools.product(grid.head, grid.protocol) if scenario in grid.scenario else ():
+            if draft.config.protocols[protocol].resolve(head=head, scenario=scenario).get("keep") is None:
+                raise UserError(f"{where}: {reason}: set protocols.{protocol}.scenarios.{scenario}.keep to first_trial")
 
 
 def _check_listening(draft: Draft) -> None:
@@ -187,16 +198,9 @@ def _check_listening(draft: Draft) -> None:
     if draft.study.listening is None:
         return
     where = draft.where("listening")
-    frozen = [grid for grid in draft.study.all_grids if FROZEN in grid.scenario]
-    if not frozen:
+    if not any(FROZEN in grid.scenario for grid in draft.study.all_grids):
         raise UserError(f"{where}: it needs an encoder that is evaluated {FROZEN}: add scenario {FROZEN} to the grid")
-    for grid in frozen:
-        for head, protocol in itertools.product(grid.head, grid.protocol):
-            if draft.config.protocols[protocol].resolve(head=head, scenario=FROZEN).get("keep") is None:
-                raise UserError(
-                    f"{where}: its tags are those of kept heads: set protocols.{protocol}.scenarios.{FROZEN}.keep to "
-                    "first_trial"
-                )
+    _require_kept(FROZEN, draft, where=where, reason="its tags are those of kept heads")
 
 
 def _check_filters(draft: Draft) -> None:
@@ -207,14 +211,10 @@ def _check_filters(draft: Draft) -> None:
                 f"{draft.where('figure', 'kind')}: {encoder} is no stack of convolutions, whose filters could be "
                 "drawn: leave it out"
             )
-    for grid in draft.study.all_grids:
-        for head, scenario, protocol in itertools.product(grid.head, grid.scenario, grid.protocol):
-            numbers = draft.config.protocols[protocol].resolve(head=head, scenario=scenario)
-            if registry.load("scenario", scenario).TRAINS_ENCODER and numbers.get("keep") is None:
-                raise UserError(
-                    f"{draft.where('figure', 'kind')}: it draws the encoder that the first {scenario} trial trains: "
-                    f"set protocols.{protocol}.scenarios.{scenario}.keep to first_trial"
-                )
+    for scenario in dict.fromkeys(name for grid in draft.study.all_grids for name in grid.scenario):
+        if registry.load("scenario", scenario).TRAINS_ENCODER:
+            reason = f"it draws the encoder that the first {scenario} trial trains"
+            _require_kept(scenario, draft, where=draft.where("figure", "kind"), reason=reason)
 
 
 def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:

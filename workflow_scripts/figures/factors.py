@@ -76,6 +76,11 @@ class Options(LevelOptions):
     """Clips of each filter, those that activate it most; at most a tenth of the test clips."""
 
 
+def reads_heads(options: Options) -> bool:
+    """Return whether it reads the heads that frozen cells keep."""
+    return options.of == "head"
+
+
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return the loadings of each component's strongest filters, and the excess of each class among their clips."""
     rows: list[dict[str, object]] = []
@@ -97,7 +102,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 def _matrix(encoder: FrozenEncoder, responses: Responses, options: Options) -> np.ndarray:
     """Return what is analysed, (observations, filters); `UserError` for a head that was not kept or has no filters."""
-    if options.of == "activations":
+    if not reads_heads(options):
         return responses.values
     path = encoder.cell.path.with_name(result_files.HEAD)
     filters = responses.values.shape[1]

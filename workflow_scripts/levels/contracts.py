@@ -240,7 +240,10 @@ CONTRACTS = {
             Member("draw(study, numbers, options)", "returns a matplotlib figure"),
             Member("describe(study, numbers)", "returns the figure in words"),
         ),
-        optional=(Member("READS", "stages of the jobs whose files it reads besides the statistics", default=()),),
+        optional=(
+            Member("READS", "stages of the jobs whose files it reads besides the statistics", default=()),
+            Member("reads_heads(options)", "whether it reads the heads that frozen cells keep"),
+        ),
     ),
 }
 
