@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.figures import figure_asserts, synthetic_studies
@@ -24,6 +25,20 @@ def test_rates_rise_in_the_warm_up_and_fall_as_a_cosine(results: Results) -> Non
         expected = peak * (1 + math.cos(math.pi * (middle - 1 - 30) / (3000 - 30))) / 2
         assert curve[middle] == pytest.approx(expected)
         assert curve.iloc[-1] < peak / 1000
+
+
+def test_runs_of_one_recipe_share_a_curve(tmp_path: Path) -> None:
+    results = figure_asserts.make_study(
+        tmp_path,
+        figure={"kind": "schedule"},
+        rows=["recipe"],
+        grid={"recipe": [*synthetic_studies.RECIPES], "pretrain_seed": [0, 1, 2]},
+    )
+    figure_asserts.write_recipes(results, synthetic_studies.RECIPES)
+    lines = figure_asserts.figure(results).axes[0].lines
+    assert len(lines) == 2
+    for line in lines:
+        assert (np.diff(np.asarray(line.get_xdata())) > 0).all()
 
 
 def test_a_run_that_was_not_run_is_named_and_not_drawn(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     (panel,) = plotting.add_panels(figure, 1, 1, 1)
     measured = plotting.measured_rows(numbers)
     plotting.add_grid(panel, lines="y")
-    for name, curve in plotting.groups(measured, "panel"):
+    for name, runs in plotting.groups(measured, "panel"):
+        curve = runs.drop_duplicates("epoch")  # all runs of a recipe have the same
         panel.plot(curve["epoch"].astype(int), curve["encoder_rate"].astype(float), **_style(name, curves))
     if measured.empty:
         panel.set_title(NOT_RUN)
