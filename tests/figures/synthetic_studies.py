@@ -204,7 +204,15 @@ def embedding_map(folder: Path) -> Results:
     return results
 
 
-def filters_of_encoders(folder: Path, *, kind: str, datasets: Sequence[str], floors: Sequence[str]) -> Results:
+def filters_of_encoders(
+    folder: Path,
+    *,
+    kind: str,
+    datasets: Sequence[str],
+    floors: Sequence[str],
+    workers: Sequence[str] = ("contrastive",),
+    size: int = 32,
+) -> Results:
     """Encoders pre-trained on each of the data sets, and floors, with their embeddings of the test clips."""
     results = figure_asserts.make_study(
         folder,
@@ -212,7 +220,7 @@ def filters_of_encoders(folder: Path, *, kind: str, datasets: Sequence[str], flo
         rows=["encoder", "corpus"],
         grid={
             "encoder": ["samplecnn"],
-            "workers": ["contrastive"],
+            "workers": workers,
             "corpus": datasets[:1] if kind == "out_of_domain" else datasets,
             "dataset": datasets,
         },
@@ -221,7 +229,7 @@ def filters_of_encoders(folder: Path, *, kind: str, datasets: Sequence[str], flo
     figure_asserts.write_corpora(results, classes=figure_asserts.TAGS[:8], clips=500)
     figure_asserts.write_embeddings(
         results,
-        size=lambda cell: len(QUALITIES) if cell["encoder"] == "sound_qualities" else 32,
+        size=lambda cell: len(QUALITIES) if cell["encoder"] == "sound_qualities" else size,
         skill=lambda cell: 0.3 if cell["corpus"] == "none" else 2.0,
     )
     return results

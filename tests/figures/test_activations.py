@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from tests.figures import figure_asserts
+from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.embeddings import read_embeddings
@@ -51,6 +53,22 @@ def test_differences_are_between_the_data_sets_of_one_encoder_and_between_each_w
     values = numbers[(numbers["part"] == "measure") & (numbers["quantity"] == "effective_filters")]["value"].to_list()
     np.testing.assert_allclose(differences["value"].iloc[0], values[1] - values[0])
     assert (differences["ci_low"] < differences["value"]).all()
+
+
+def test_encoders_that_differ_in_their_pretext_task_alone_have_panels_of_their_own(tmp_path: Path) -> None:
+    results = synthetic_studies.filters_of_encoders(
+        tmp_path,
+        kind="activations",
+        datasets=["magnatagatune"],
+        floors=[],
+        workers=["contrastive", "predictive_coding"],
+    )
+    numbers = figure_asserts.numbers(results)
+    first = "SampleCNN pre-trained on MagnaTagATune"
+    assert list(numbers["panel"].unique()) == [
+        f"{first}, {name}, clips of MagnaTagATune" for name in ("contrastive", "predictive coding")
+    ]
+    assert not numbers.duplicated(["panel", "part", "filter", "rank", "quantity"]).any()
 
 
 def test_an_encoder_that_was_not_run_keeps_its_panel(own_results: Results) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures import figure_asserts
+from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.embeddings import read_embeddings
@@ -75,6 +75,16 @@ def test_factors_of_the_head_are_those_of_its_weights_by_class(own_results: Resu
     factors = analyse_factors(weights.T)
     assert list(own["filter"]) == list(factors.strongest(1))
     np.testing.assert_allclose(own["value"], factors.loadings[factors.strongest(1), 1])
+
+
+def test_fewer_filters_than_factors_are_named(tmp_path: Path) -> None:
+    results = synthetic_studies.filters_of_encoders(
+        tmp_path, kind="factors", datasets=["magnatagatune"], floors=[], size=3
+    )
+    assert list(figure_asserts.numbers(results)["reason"]) == [
+        "too few numbers for 3 factors: 100 of each of 3 filters"
+    ]
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_a_head_that_was_not_kept_is_an_error_of_one_line(own_results: Results) -> None:

@@ -1,4 +1,4 @@
-"""Frozen encoders of a study whose filters a figure describes, and what is read of each."""
+"""Frozen encoders of a study whose embeddings a figure draws, and what is read of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import NONE, PRETRAINING
 from workflow_scripts.planning.manifest import PlannedCell, Study
-from workflow_scripts.report import labels
+from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method
 from workflow_scripts.statistics.estimation import TEST_SET, ConfidenceInterval, Estimates
 from workflow_scripts.statistics.filters.responses import Responses, read_responses
@@ -20,22 +20,19 @@ if TYPE_CHECKING:
 
 PANEL_TITLE_POINTS, ROW_TITLE_POINTS = 8, 17  # size of a panel's title, and height of the row's above the panels
 #: factors that identify the embeddings of one data set
-ENCODED = ("dataset", *(factor for factor in METHOD_FACTORS if factor in PRETRAINING))
+ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenEncoder:
-    """A frozen encoder and a data set that it encodes: the first pre-training seed of a method."""
+    """A frozen encoder and a data set that it encodes: the first pre-training seed of a method.
+
+    Its `name` has what it was pre-trained on, such as "SampleCNN pre-trained on MagnaTagATune".
+    """
 
     method: Method
     cell: PlannedCell
-
-    @property
-    def name(self) -> str:
-        """Name with what it was pre-trained on, such as "SampleCNN pre-trained on MagnaTagATune"."""
-        levels = self.method.levels
-        name = labels.name(levels["encoder"])
-        return name if levels["corpus"] == NONE else f"{name} pre-trained on {labels.name(levels['corpus'])}"
+    name: str
 
     @property
     def panel(self) -> str:
@@ -62,16 +59,26 @@ def frozen_encoders(study: Study, evidence: Evidence, *, without: str = "") -> l
 
     `without` leaves out an encoder by name. `UserError` where no encoder is frozen.
     """
-    encoders: dict[tuple[str, ...], FrozenEncoder] = {}
+    encoders: dict[tuple[str, ...], tuple[Method, PlannedCell]] = {}
     for method in evidence.methods:
         cell = next((cell for cell in method.planned_cells if cell.job("embed")), None)
         if cell is not None and method.levels["encoder"] != without:
-            key = tuple(method.levels[factor] for factor in ENCODED)
-            encoders.setdefault(key, FrozenEncoder(method=method, cell=cell))
+            encoders.setdefault(tuple(method.levels[factor] for factor in ("dataset", *ENCODED)), (method, cell))
     if not encoders:
         kind = study.figure.kind if study.figure else ""
         raise UserError(f"study {study.name}: figure {kind} needs scenario frozen in the grid, or floors")
-    return list(encoders.values())
+    methods = [method for method, _ in encoders.values()]
+    return [FrozenEncoder(method=method, cell=cell, name=_name(method, methods)) for method, cell in encoders.values()]
+
+
+def _name(method: Method, methods: Sequence[Method]) -> str:
+    """Return the name of an encoder, with the factors that tell it from others of the same network and corpus."""
+    levels = method.levels
+    network, corpus = labels.name(levels["encoder"]), labels.name(levels["corpus"])
+    alike = [other.levels for other in methods if all(other.levels[x] == levels[x] for x in ("encoder", "corpus"))]
+    differing = [factor for factor in ENCODED if len({other[factor] for other in alike}) > 1]
+    name = network if levels["corpus"] == NONE else f"{network} pre-trained on {corpus}"
+    return ", ".join(filter(None, [name, plotting.level_names(levels, differing)]))
 
 
 def clip_fields(responses: Responses) -> dict[str, object]:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.figures._encoders import ENCODED, frozen_encoders
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
@@ -24,7 +24,7 @@ from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_
 from workflow_scripts.statistics import embedding_layout
 from workflow_scripts.statistics.embeddings import Embeddings, read_embeddings
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,6 @@ READING = (
     "points whose nearest coloured neighbour in the embedding space (by class: from another song) has the same "
     "colour, and the share by chance. One pre-training seed, without intervals."
 )
-#: factors that identify the embeddings of one data set
-ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
 COLUMNS = (
     *"study panel dataset".split(),
     *ENCODED,
@@ -91,27 +89,20 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     for a class that the data set does not have, or where no encoder is evaluated frozen.
     """
     rows: list[dict[str, object]] = []
-    for label, method in _encoders(evidence.methods, study=study).items():
+    methods = [encoder.method for encoder in frozen_encoders(study, evidence)]
+    for label, method in _by_label(methods, study=study).items():
         levels = {factor: method.levels[factor] for factor in ("dataset", *ENCODED)}
         shared = {"study": study.name, "panel": label, **levels, "colours": options.colours}
         rows += [shared | row for row in _map(method, options, study=study)]
     return as_table(rows, COLUMNS)
 
 
-def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
-    """Return a method for each frozen encoder and data set, by the label of its panel."""
-    methods_of_encoders: dict[tuple[str, ...], Method] = {}
-    for method in methods:
-        if any(job.stage == "embed" for job in method.planned_cells[0].jobs):
-            methods_of_encoders.setdefault(tuple(method.levels[factor] for factor in ("dataset", *ENCODED)), method)
-    if not methods_of_encoders:
-        raise UserError(f"study {study.name}: figure embedding_map needs scenario frozen in the grid, or floors")
-    several = len({method.levels["dataset"] for method in methods_of_encoders.values()}) > 1
-    row_factors = _distinguishing_factors(
-        [method for method in methods_of_encoders.values() if not method.floor], study=study
-    )
+def _by_label(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
+    """Return the methods, one for each encoder and data set, by the label of the panel."""
+    several = len({method.levels["dataset"] for method in methods}) > 1
+    row_factors = _distinguishing_factors([method for method in methods if not method.floor], study=study)
     by_label: dict[str, Method] = {}
-    for method in methods_of_encoders.values():
+    for method in methods:
         name = plotting.level_names(method.levels, ["encoder"] if method.floor else row_factors)
         by_label[f"{labels.name(method.levels['dataset'])}, {name}" if several else name] = method
     return by_label
