@@ -195,11 +195,9 @@ def _legend(label: str, rows: pd.DataFrame) -> str:
 
 
 def _chosen_filters(numbers: pd.DataFrame) -> list[int]:
-    """Return the listed filters of the first encoder."""
-    chosen = numbers[numbers["part"] == CLIPS]
-    return (
-        [] if chosen.empty else [int(n) for n in chosen[chosen["panel"] == chosen["panel"].iloc[0]]["filter"].unique()]
-    )
+    """Return the listed filters of the first encoder that has numbers."""
+    listed = plotting.groups(numbers[numbers["part"] == CLIPS], "panel")
+    return [int(number) for number in listed[0][1]["filter"].unique()] if listed else []
 
 
 def _agreement_panel(panel: Axes, panels: Sequence[tuple[str, pd.DataFrame]], styles: Sequence[dict[str, Any]]) -> None:
@@ -238,7 +236,7 @@ def _scatter(
             markeredgewidth=0,
             **style,
         )
-    _number_points(panel, rows[(rows["panel"] == order[0]) & rows["filter"].isin(chosen)])
+    _number_points(panel, rows[(rows["panel"] == rows["panel"].iloc[0]) & rows["filter"].isin(chosen)])
     datasets = [labels.name(part) for part in rows["dataset"].iloc[0].split()]
     panel.set_title(f"{name}{f' ({unit})' if unit else ''}", fontsize=9)
     panel.set_xlabel(datasets[0], fontsize=8)
