@@ -188,6 +188,16 @@ def test_notes_of_filters_are_kept_and_downloaded_as_csv(browser: Any, tmp_path:
     assert page.input_value("#notes textarea") == 'slow, "soft"\nstrings'
 
 
+def test_pages_of_the_same_study_in_other_results_have_notes_of_their_own(browser: Any, tmp_path: Path) -> None:
+    first, second = (write(tmp_path / name, clips=30, filters=8) for name in ("demo", "paper"))
+    page = open_page(browser, first)
+    page.fill("#notes textarea[data-filter='0']", "loud")
+    for path, note in ((second, ""), (first, "loud")):
+        page.goto(path.as_uri())
+        page.wait_for_selector("#clips tbody tr")
+        assert page.input_value("#notes textarea[data-filter='0']") == note
+
+
 def test_another_data_set_is_chosen(browser: Any, tmp_path: Path) -> None:
     page = open_page(browser, write(tmp_path, clips=30, filters=8, names=("one", "two")))
     page.check("input[value=two]")

@@ -84,11 +84,11 @@ def write_page(
     return [folder / name for name in texts]
 
 
-def clear_audio(folder: Path) -> Path:
-    """Delete the audio of an earlier page, and return the empty folder."""
-    shutil.rmtree(folder / AUDIO, ignore_errors=True)
+def clear_audio(folder: Path) -> None:
+    """Make an empty folder for the audio of a page, in place of that of an earlier one."""
+    if (folder / AUDIO).exists():
+        shutil.rmtree(folder / AUDIO)
     (folder / AUDIO).mkdir(parents=True)
-    return folder / AUDIO
 
 
 def _script(of_set: ListeningSet) -> str:

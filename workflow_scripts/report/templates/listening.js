@@ -4,7 +4,8 @@
 (async () => {
   const page = window.listening;
   const byId = (id) => document.getElementById(id);
-  const storageKey = `listening ${page.study}`;
+  // Some browsers have one storage for all files: pages of the same study in other results have other filters.
+  const storageKey = `listening ${page.study} ${location.pathname}`;
   const notes = readNotes();
   const { jQuery } = await window.dataTables;
   let table = null;
