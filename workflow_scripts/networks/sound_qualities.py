@@ -10,7 +10,7 @@ from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.sound_qualities import QUALITIES
 
-SILENCE = 1e-10  # power: -100 dB, below the rounding of 16 bits
+SILENCE = 1e-10  # power: -100 dB, below a step of 16 bits (-90 dB)
 
 
 class SoundQualities(Encoder):

@@ -12,11 +12,11 @@ import yaml
 
 from workflow_scripts.core.escapes import markdown, markdown_cell
 from workflow_scripts.report import number_format
+from workflow_scripts.report.labels import TWIN
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.schema import MEASURED
 
 OTHER = "other"  # the licence of hubs for what none of their names fits
-TWIN = "twin"
 FACTS = {
     "sample_rate": "sample rate in Hz",
     "hop": "samples between two frames",
@@ -90,11 +90,11 @@ class ModelCard:
                 yield row
 
     def _facts(self) -> str:
-        name = self.facts["encoder"]
-        start = f"An encoder of audio, `{name}` of Prelude, a benchmark of pre-training for music classification."
-        lines = [f"- {meaning}: {_plain(self.facts[fact])}" for fact, meaning in FACTS.items()]
+        encoder, benchmark = self.facts["encoder"], "Prelude, a benchmark of pre-training for music classification"
+        facts = [f"- {meaning}: {_plain(self.facts[fact])}" for fact, meaning in FACTS.items()]
         options = ", ".join(f"{name}: {value}" for name, value in self.facts["options"].items())
-        return "\n".join([start, "", *lines, f"- options: {markdown(options) or 'none'}"])
+        head = f"An encoder of audio, `{encoder}` of {benchmark}."
+        return "\n".join([head, "", *facts, f"- options: {markdown(options) or 'none'}"])
 
     def _data(self) -> str:
         steps = [_training(data) for data in self.data]
