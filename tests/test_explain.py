@@ -50,7 +50,7 @@ def test_it_prints_everything_behind_a_number(results: Results, capsys: pytest.C
     assert re.search(r"pretrain: .*encoder\.safetensors \(code abcd, 2 min 05 s, on cuda: H200, energy 5000\)", text)
 
 
-def test_data_read_again_since_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_were_prepared_again_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = full(tmp_path, datasets=["openmic"])
     corpus, cell = tmp_path / "corpus.json", Path(results.manifest["cells"][1]["path"])
     corpus.write_text(json.dumps({"dataset": "openmic", "digest": "d2"}))
@@ -61,6 +61,21 @@ def test_data_read_again_since_are_told(tmp_path: Path, capsys: pytest.CaptureFi
     results.manifest_file(statistics(results))
     text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert f"  stale: the corpus on disk has another digest: {corpus}\n" in text
+
+
+def test_the_job_of_a_figure_after_the_trials_is_not_before_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    names = ("pretrain", "evaluate", "visualise_filters")
+    paths = {name: str(tmp_path / f"{name}.json") for name in names}
+    results.manifest["jobs"] = [[name, paths[name], paths[name], f"{name}/log"] for name in names]
+    results.manifest["cells"][1]["jobs"] = [0, 1, 2]
+    results.manifest_file(statistics(results))
+    before = explain_entry(results, capsys, "PASE, frozen", "openmic").partition("  provenance:\n")[2]
+    assert f"    pretrain: {paths['pretrain']}" in before
+    assert paths["evaluate"] not in before
+    assert paths["visualise_filters"] not in before
 
 
 def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,11 +192,12 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _provenance(jobs: Sequence[status.JobStatus]) -> Iterator[str]:
     """Yield why the trials are stale or damaged, then the jobs before them with code, time, device and state.
 
-    The last job is that of the trials. Times are those of all attempts.
+    Jobs after the trials, which only figures read, are left out. Times are those of all attempts.
     """
-    before = jobs[:-1]
+    place = next((place for place, job in enumerate(jobs) if job.job.stage == status.EVALUATE), len(jobs))
+    before = jobs[:place]
     changed = (status.STALE, status.DAMAGED)
-    yield from (f"  {job.state}: {job.reason}" for job in jobs[-1:] if job.state in changed)
+    yield from (f"  {job.state}: {job.reason}" for job in jobs[place : place + 1] if job.state in changed)
     if before:
         yield "  provenance:"
     for job in before:

@@ -30,7 +30,7 @@ def test_filters_are_in_the_order_of_their_peaks_and_each_has_its_own_spectrum(n
     np.testing.assert_allclose(spectra.argmax(axis=1) * 22050 / 729, numbers["peak_hz"])
 
 
-def test_the_artefact_of_the_stride_is_counted_and_said(results: Results, numbers: pd.DataFrame) -> None:
+def test_the_artefact_of_the_stride_is_counted_and_described(results: Results, numbers: pd.DataFrame) -> None:
     on_line = numbers.groupby("encoder")["on_line"].first()
     assert on_line.to_dict() == {
         "samplecnn": pytest.approx(100 / 24),

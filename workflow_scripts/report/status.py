@@ -24,8 +24,8 @@ from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import number_format
 from workflow_scripts.statistics.failure_reasons import FAILED, NOT_RUN, STALE, UNFINISHED, read_reason
 
-ACQUIRE, PREPARE, EMBED = "acquire", "prepare", "embed"
-STAGES = (ACQUIRE, PREPARE, "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate", "visualise_filters")
+ACQUIRE, PREPARE, EMBED, EVALUATE = "acquire", "prepare", "embed", "evaluate"
+STAGES = (ACQUIRE, PREPARE, "extract", "weigh", "pretrain", "import_checkpoint", EMBED, EVALUATE, "visualise_filters")
 DONE, RUNNING, DAMAGED, WAITS = "done", "running", "damaged", "waiting"
 GPU = "cuda"  # beginning of the device name of a GPU
 #: types of what is read of a record, which may be damaged
