@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READS = (FILTERS,)
 READING = (
-    "Each vertical line is the power spectrum of the wave that one filter responds to most, found by gradient ascent, "
+    "Each vertical line is the power spectrum of the wave that one filter responds to most, by gradient ascent, "
     "over its own maximum: dark is strong. Filters are sorted by the frequency of their peak. Orange marks: multiples "
     "of the sample rate over the stride of the first convolution. The mean of a strided convolution over positions has "
     "a gradient that repeats after a stride, so bands there are an artefact of the method, and untrained encoders have "

@@ -132,10 +132,10 @@ def _in_script(text: str) -> str:
 
 def _datatables() -> dict[str, str]:
     """Return the script and the style of DataTables by file name; `UserError` without itables."""
-    found = importlib.util.find_spec("itables")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("itables")
+    if package is None or package.origin is None:
         raise UserError("the package itables is missing: run pip install -c constraints.txt itables")
-    folder = Path(found.origin).parent / "html"
+    folder = Path(package.origin).parent / "html"
     source = json.dumps((folder / "dt_bundle.js").read_text(encoding="utf-8"))
     script = f'window.dataTables = import(URL.createObjectURL(new Blob([{source}], {{ type: "text/javascript" }})));\n'
     return {"datatables.js": script, "datatables.css": (folder / "dt_bundle.css").read_text(encoding="utf-8")}
