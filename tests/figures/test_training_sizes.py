@@ -173,4 +173,6 @@ def test_sizes_may_be_shares_of_the_labels(tmp_path: Path) -> None:
     figure = figure_asserts.figure(results)
     assert figure.axes[0].get_xlabel() == "% of the training labels"
     assert f"from {crossover['size']:.3g} [" in figure.axes[0].get_title()
-    assert " with 1 % of the labels" in figure_asserts.description(results)
+    description = figure_asserts.description(results)
+    assert description.startswith("Macro F1 (%) over % of the training labels. ")
+    assert " with 1 % of the labels" in description

@@ -15,7 +15,7 @@ import pandas as pd
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, number_format, plotting, run_artifacts
+from workflow_scripts.report import encoder_sizes, labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, method_columns
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.statistics.reproduction.published_rows import find_row, read_published
@@ -67,7 +67,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _point(method: Method, evidence: Evidence) -> dict[str, object]:
-    size = run_artifacts.count_parameters(method, evidence)
+    size = encoder_sizes.count_parameters(method, evidence)
     row = method.facts | {"method": plotting.level_names(method.levels, evidence.study.rows), "parameters": size}
     row["role"] = FLOOR if method.floor else POINT
     if method.estimate is None:
@@ -112,7 +112,7 @@ def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[d
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
             continue
         for method in methods:
-            size = _published_size(study, method) or run_artifacts.count_parameters(method, evidence)
+            size = _published_size(study, method) or encoder_sizes.count_parameters(method, evidence)
             of = statement.of_steps
             matches = len(of) == 1 and method.planned_cells[0].matches(of[0])
             if not matches or size is None or not _is_real(method):

@@ -306,4 +306,5 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
         crossover = _crossover_lines(crossing).replace("\n", " ")
         return f"{plotting.panel_sentence(label, points, means)}; {crossover}"
 
-    return plotting.describe_panels(f"{labels.capital(measure.heading)} over training samples", numbers, sentence)
+    size = _axis_of(plotting.records(numbers[numbers["role"] == CROSSING])[0]).name
+    return plotting.describe_panels(f"{labels.capital(measure.heading)} over {size}", numbers, sentence)

@@ -7,7 +7,7 @@ from tests.figures import figure_asserts, synthetic_studies
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report import run_artifacts
+from workflow_scripts.report import encoder_sizes
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 
@@ -26,7 +26,7 @@ def test_sizes_are_those_in_the_records_of_pretraining(results: Results) -> None
     figure_asserts.write_encoder_sizes(results, parameters={"cpc": 5, "samplecnn": 7})
     inputs = evidence(results)
     sizes = {
-        (m.levels["encoder"], m.levels["scenario"]): run_artifacts.count_parameters(m, inputs) for m in inputs.methods
+        (m.levels["encoder"], m.levels["scenario"]): encoder_sizes.count_parameters(m, inputs) for m in inputs.methods
     }
     assert sizes == {
         ("cpc", "frozen"): 5,
@@ -41,4 +41,4 @@ def test_an_encoder_without_a_record_has_no_size(results: Results) -> None:
     for record in (results.folder / "pretrained").rglob("record.json"):
         record.unlink()
     inputs = evidence(results)
-    assert {run_artifacts.count_parameters(method, inputs) for method in inputs.methods} == {None}
+    assert {encoder_sizes.count_parameters(method, inputs) for method in inputs.methods} == {None}

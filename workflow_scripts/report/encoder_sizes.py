@@ -1,4 +1,4 @@
-"""Facts of the jobs before a cell that figures read: the size of encoders."""
+"""Sizes of encoders, from the records of their pre-training."""
 
 from __future__ import annotations
 
