@@ -55,10 +55,10 @@ def get_scene_embeddings(audio, model):
 """
 
 
-def write_hear(folder: Path, *, detach: str = "", name: str = "tiny_hear") -> dict[str, object]:
+def write_hear(folder: Path, *, detach: str = "") -> dict[str, object]:
     """Write a module with the HEAR API; return the options of the level `hear`."""
-    (folder / f"{name}.py").write_text(HEAR.replace("{detach}", detach), encoding="utf-8")
-    return {"module": name, "folder": str(folder)}
+    (folder / "tiny_hear.py").write_text(HEAR.replace("{detach}", detach), encoding="utf-8")
+    return {"module": "tiny_hear", "folder": str(folder)}
 
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}

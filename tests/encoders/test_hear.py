@@ -17,7 +17,7 @@ from workflow_scripts.encoders import hear
 
 def test_it_runs_frozen_and_fine_tuned(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=0.6)
-    options = external.write_hear(tmp_path, name="hear_with_gradients")
+    options = external.write_hear(tmp_path)
     trials = external.run_commands("hear", options, corpus, tmp_path, scenarios=("frozen", "fine_tuned"))
     assert all(table["value"].notna().all() for table in trials.values())
 
@@ -25,14 +25,22 @@ def test_it_runs_frozen_and_fine_tuned(tmp_path):
 @pytest.mark.parametrize("detach", [".detach()", ".round()", ".detach().double().numpy()"])
 def test_it_is_not_fine_tuned_unless_gradients_reach_it(detach, tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=0.6)
-    options = external.write_hear(tmp_path, detach=detach, name=f"hear_{abs(hash(detach))}")
+    options = external.write_hear(tmp_path, detach=detach)
     external.run_commands("hear", options, corpus, tmp_path, scenarios=("frozen",))
     with pytest.raises(UserError, match="no gradient of the loss reaches the encoder, so it cannot be fine-tuned"):
         external.run_commands("hear", options, corpus, tmp_path, scenarios=("fine_tuned",))
 
 
+def test_modules_of_one_name_in_two_folders_are_two_encoders(tmp_path):
+    built = []
+    for name, detach in (("a", ""), ("b", ".detach()"), ("a", "")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        built.append(hear.build(hear.Options(**external.write_hear(tmp_path / name, detach=detach))))
+    assert [encoder.encode(torch.ones(1, 16000)).requires_grad for encoder in built] == [True, False, True]
+
+
 def test_weights_of_a_file_are_loaded(tmp_path):
-    options = external.write_hear(tmp_path, name="hear_with_weights")
+    options = external.write_hear(tmp_path)
     encoder = hear.build(hear.Options(**options))
     state = {name: value + 1 for name, value in encoder.network.state_dict().items()}
     torch.save(state, tmp_path / "weights.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.machinery import PathFinder
 from numbers import Integral
 from types import ModuleType
 
@@ -59,7 +60,14 @@ class HearEncoder(ExternalEncoder):
 
 
 def _import(module: str, folder: str) -> ModuleType:
-    """Import a module, of a folder before all others if one is given."""
-    if folder and folder not in sys.path:
+    """Import a module, of a folder before all others if one is given, even if another has its name."""
+    if not folder:
+        return importlib.import_module(module)
+    package = module.partition(".")[0]
+    spec, loaded = PathFinder.find_spec(package, [folder]), sys.modules.get(package)
+    if spec and loaded and (loaded.__spec__ is None or loaded.__spec__.origin != spec.origin):
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+            del sys.modules[name]
+    if sys.path[0] != folder:
         sys.path.insert(0, folder)
     return importlib.import_module(module)
