@@ -63,9 +63,13 @@ MEANS = {
 }
 
 
-@functools.cache
 def level_labels() -> dict[str, dict[str, str]]:
-    """Return the labels of all levels of the default config, by factor and level."""
+    """Return the labels of all levels of the default config, by factor and level; a test may change them."""
+    return copy.deepcopy(_level_labels())
+
+
+@functools.cache
+def _level_labels() -> dict[str, dict[str, str]]:
     config = validate(Config, read_yaml(Path(__file__).parents[1] / "config" / "config.yaml"))
     levels = {factor: getattr(config, LEVEL_SECTIONS.get(factor, "datasets")) for factor in LABELLED}
     levels |= {"scenario": registry.names("scenario"), "workers": config.worker_sets}

@@ -158,9 +158,8 @@ def test_a_package_needs_nothing_of_prelude_and_says_what_it_needs(exports, pack
     assert core == {"__init__.py", "errors.py"}
     config = json.loads((folder.parent / "config.json").read_text(encoding="utf-8"))
     allowed = {"numpy", "safetensors", "torch"}
-    allowed |= {"x_handcrafted": {"librosa", "numba", "scipy", "torchaudio"}, "x_musicnn": {"librosa"}}.get(
-        package, set()
-    )
+    features = {"librosa", "numba", "scipy", "torchaudio"}
+    allowed |= {"x_handcrafted": features, "x_sound_qualities": features, "x_musicnn": {"librosa"}}.get(package, set())
     assert {*config["requires"]} <= allowed
     assert ", ".join(config["requires"]) in (folder.parent / "README.md").read_text(encoding="utf-8")
 

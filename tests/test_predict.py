@@ -122,7 +122,7 @@ def test_a_defect_is_a_note_and_names_of_any_bytes_are_written(tmp_path, capsys)
     for form in ("csv", "json"):
         output = tmp_path / "predictions"
         predict.main(["--cell", str(cell), path, "--format", form, "--output", str(output)])
-        assert r"caf\udce9.wav" in output.read_text(encoding="utf-8")
+        assert r"caf\udce9.wav" in output.read_text(encoding="utf-8").replace("\\\\", "\\")  # escaped in JSON
         (line,) = capsys.readouterr().err.splitlines()
         assert re.match(r"prelude: note: .*caf.*\.wav has a defect \(incomplete: a part of the length", line)
 

@@ -200,11 +200,6 @@ BAD = {
         "checkpoints: {mine: {encoder: module, path: mine.py, sample_rate: 8000, options: {sample_rate: 16000}}}",
         r"own.yaml: checkpoints.mine: sample_rate is stated twice, here and in options: leave it out of options",
     ),
-    "encoder of others in a grid": (
-        "trim: {wu2021_fig2: {encoder: [pase, module]}}",
-        r"own.yaml: trim.wu2021_fig2.encoder: module is not pre-trained here: state it as an entry of the config's "
-        r"checkpoints, and that in trim.wu2021_fig2.checkpoints$",
-    ),
     "the name of nothing": (
         "checkpoints: {none: {encoder: pase, path: x.ckpt}}",
         r"own.yaml: checkpoints: 'none' has the wrong form; allowed: .*but not none",
@@ -246,7 +241,8 @@ BAD = {
     ),
     "external network to be trained": (
         "trim: {wu2021_fig2: {encoder: [module], comparisons: []}}",
-        r"own.yaml: trim.wu2021_fig2.encoder: the network of module is not part of Prelude: make it an entry of check",
+        r"own.yaml: trim.wu2021_fig2.encoder: the network of module is not part of Prelude: make it an entry of the "
+        r"config's checkpoints, and name that in trim.wu2021_fig2.checkpoints$",
     ),
     "external network as a floor": (
         "encoders: {start: {level: module, path: a.py, trained: false}}\ntrim: {wu2021_fig2: {floors: [start]}}",

@@ -390,6 +390,7 @@ def _parts(results: Results, state: str) -> _Parts:
     level = levels.load("figure", study.figure.kind)
     options = levels.options(level, study.figure.options)
     evidence = Evidence(study=study, manifest=manifest, statistics=Statistics(statistics(results)))
+    labels.use_labels_of(manifest)
     table = level.numbers(study, evidence, options)
     return _Parts(manifest=manifest, study=study, level=level, options=options, numbers=table)
 

@@ -217,7 +217,7 @@ def filters_of_encoders(
     results = figure_asserts.make_study(
         folder,
         figure={"kind": kind},
-        rows=["encoder", "corpus"],
+        rows=["encoder", "corpus", *(["workers"] if len(workers) > 1 else [])],
         grid={
             "encoder": ["samplecnn"],
             "workers": workers,

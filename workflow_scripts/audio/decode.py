@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -283,7 +284,7 @@ def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, 
     """Decode with libsndfile; None if it cannot open the file, or would end before the clip does."""
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(_SequentialFile(path))
+            file = stack.enter_context(_SequentialFile(os.fsencode(path)))  # a name may be in any bytes
         except (soundfile.SoundFileError, TypeError, ValueError):  # TypeError: a name that ends in .raw
             return None
         if file.frames >= UNKNOWN_FRAMES:  # the last block would be lost

@@ -93,16 +93,7 @@ def _check_files_of_heads(grid: Grid, draft: Draft) -> None:
 
 
 def _check_trainable(grid: Grid, draft: Draft) -> None:
-    """Raise unless encoders can be trained; only heads on maps, from scratch, may learn on one that cannot.
-
-    A network that is not part of Prelude is not pre-trained: its file would be no part of what identifies a run.
-    """
-    for encoder in grid.encoder:
-        if registry.fact(draft.config.level("encoder", encoder).module, "EXTERNAL"):
-            raise UserError(
-                f"{draft.where('grid', 'encoder')}: {encoder} is not pre-trained here: state it as an entry of the "
-                f"config's checkpoints, and that in {draft.trim_key('checkpoints')}"
-            )
+    """Raise unless encoders can be trained; only heads on maps, from scratch, may learn on one that cannot."""
     alone = len(_heads_on_maps(grid, draft.config)) == len(grid.head) and not _pretrains(grid)
     for encoder in grid.encoder if not alone else ():
         if not draft.config.is_trainable(encoder):
@@ -118,7 +109,7 @@ def _check_networks(grid: Grid, draft: Draft) -> None:
         if registry.fact(draft.config.level("encoder", encoder).module, "EXTERNAL"):
             raise UserError(
                 f"{draft.where('grid', 'encoder')}: the network of {encoder} is not part of Prelude: make it an entry "
-                "of checkpoints, and name that in checkpoints of the study"
+                f"of the config's checkpoints, and name that in {draft.trim_key('checkpoints')}"
             )
 
 
@@ -260,8 +251,8 @@ GRID_CHECKS: tuple[GridCheck, ...] = (
     _check_scenarios,
     _check_maps,
     _check_files_of_heads,
-    _check_trainable,
     _check_networks,
+    _check_trainable,
     _check_pretraining,
     _check_separation,
     _check_weightings,
