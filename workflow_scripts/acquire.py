@@ -99,7 +99,7 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
     folder, archives = root / "download", root / ".archives"
     folder.mkdir(exist_ok=True)
     for name, remote in remotes.items():
-        note, digest = archives / f"{name}.json", _identity(remote)
+        note, digest = archives / f"{name}.json", remote.identity
         target = folder / remote.destination
         for place in (note, target):
             refuse_links(place, below=root)
@@ -110,12 +110,7 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
             unpack(archive, target, clips=size["clips"] if size else None)
             write_json(note, {"digest": digest})
             archive.unlink()
-    return folder, provenance.digest([[name, _identity(remote)] for name, remote in sorted(remotes.items())])
-
-
-def _identity(remote: Remote) -> str:
-    """Return a digest of a remote file's checksum, or of its address and length if no checksum is published."""
-    return provenance.digest([remote.checksum or [remote.url, remote.bytes], remote.name, remote.destination])
+    return folder, provenance.digest([[name, remote.identity] for name, remote in sorted(remotes.items())])
 
 
 def _read_note(note: Path) -> str | None:

@@ -1,13 +1,15 @@
-"""Local HTTP server with a programmable behaviour."""
+"""Local HTTP server with a programmable behaviour, and the behaviours that users report of real hosts."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -31,6 +33,13 @@ class Handler(BaseHTTPRequestHandler):
         if not self.site.behaviour(len(self.site.requests) - 1, self):
             self.serve()
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_CONNECT(self) -> None:
+        """Answer as a proxy."""
+        self.do_GET()
+
     def serve(self, *, stop_after: int | None = None, ranges: bool = True, tag: str | None = '"v1"') -> None:
         """Answer like a correct server, but drop the connection after `stop_after` bytes of the body."""
         content = self.site.content
@@ -50,19 +59,70 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(ConnectionError):
-            self.wfile.write(body[:stop_after])
+            self.wfile.write(b"" if self.command == "HEAD" else body[:stop_after])
         if stop_after is not None:
             self.close_connection = True
 
 
+def refuse_default_names(number: int, handler: Handler) -> bool:
+    """Answer as Zenodo has done since December 2025: 403 for the names of HTTP libraries and of no program at all."""
+    name = handler.headers.get("User-Agent", "")
+    if re.fullmatch(r"\w[\w.-]*/\d[\w.]* \(https?://[^)]+\)", name) and "requests" not in name:
+        return False
+    handler.answer(403, b"<html>unusual traffic</html>", {"Content-Type": "text/html"})
+    return True
+
+
+def ask_to_wait(*seconds: str, status: int = 429) -> Callable[[int, Handler], bool]:
+    """Return a server that answers too many requests, with these values of Retry-After, one after the other."""
+
+    def behaviour(number: int, handler: Handler) -> bool:
+        if number < len(seconds):
+            handler.answer(status, b"too many requests", {"Retry-After": seconds[number]})
+        return number < len(seconds)
+
+    return behaviour
+
+
+def ignore_ranges(number: int, handler: Handler) -> bool:
+    """Answer as Zenodo's older addresses: always the whole file; the first time the connection drops."""
+    handler.serve(ranges=False, tag=None, stop_after=len(handler.site.content) // 2 if number == 0 else None)
+    return True
+
+
+def drop_length(number: int, handler: Handler) -> bool:
+    """Answer as through a proxy that leaves out Content-Length."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(handler.site.content)
+    handler.close_connection = True
+    return True
+
+
+def show_login(number: int, handler: Handler) -> bool:
+    """Answer as a network that wants a login before it lets anyone out."""
+    handler.answer(200, b"<!DOCTYPE html><html><title>Sign in</title></html>", {"Content-Type": "text/html"})
+    return True
+
+
+def refuse_proxy_users(number: int, handler: Handler) -> bool:
+    """Answer as a proxy that wants a login."""
+    handler.answer(407, b"", {"Proxy-Authenticate": "Basic"})
+    return True
+
+
 @contextlib.contextmanager
-def serve_site(site: Site) -> Iterator[Site]:
-    """Serve `site` on a free local port."""
+def serve_site(site: Site, *, certificate: Path | None = None) -> Iterator[Site]:
+    """Serve `site` on a free local port; encrypted with a `certificate`, a file with its key."""
     handler = type("SiteHandler", (Handler,), {"site": site})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    site.url = f"http://127.0.0.1:{server.server_port}/set/music.bin"
+    site.url = f"http{'' if certificate is None else 's'}://127.0.0.1:{server.server_port}/set/music.bin"
     try:
         yield site
     finally:

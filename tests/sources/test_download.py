@@ -207,11 +207,11 @@ def test_a_stalled_connection_is_retried(tmp_path, monkeypatch):
 def test_an_absent_server_is_reported_after_all_attempts(tmp_path):
     with serve_site(Site(CONTENT)) as site:
         remote = make_remote(site)
-    with pytest.raises(UserError, match=r"gave up after 6 attempts.*source: local"):
+    with pytest.raises(UserError, match=r"gave up after 6 attempts.*`sources` of the config"):
         download(remote, tmp_path, pause=lambda _: None)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
+@pytest.mark.parametrize("status", [401, 404, 410, 451])
 def test_permanent_failures_are_not_retried(tmp_path, status):
     def behaviour(number, handler):
         handler.answer(status, b"no", {})

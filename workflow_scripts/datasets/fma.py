@@ -43,11 +43,12 @@ COPIES_ALLOWED = True  # all Creative Commons licences allow copies that are not
 #: clips of the published sets
 CLIPS = {"small": 8000, "medium": 25000}
 CLIP_SECONDS = 30.0
-#: archives; the checksums are the owner's, from the README of mdeff/fma
+#: archives; the checksums are the owner's, from the README of mdeff/fma, the lengths those that hosts of copies state
 METADATA = Remote(
     url="https://os.unil.cloud.switch.ch/fma/fma_metadata.zip",
     algorithm="sha1",
     checksum="f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
+    bytes=358_412_441,
     unpack=True,
 )
 AUDIO = {
@@ -55,12 +56,15 @@ AUDIO = {
         url="https://os.unil.cloud.switch.ch/fma/fma_small.zip",
         algorithm="sha1",
         checksum="ade154f733639d52e35e32f5593efe5be76c6d70",
+        bytes=7_679_594_875,
         unpack=True,
     ),
     "medium": Remote(
         url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
         algorithm="sha1",
         checksum="c67b69ea232021025fca9231fc1c7c1a063ab50b",
+        bytes=23_825_005_356,
+        one_witness=("bytes",),
         unpack=True,
     ),
 }

@@ -34,7 +34,7 @@ BIBTEX = """@misc{rafii2017musdb18,
 LICENSE = "for academic purposes only; each song under the licence its artists chose"
 REMOTES = {
     "audio": Remote(
-        url="https://zenodo.org/record/1117372/files/musdb18.zip",
+        url="https://zenodo.org/records/1117372/files/musdb18.zip",
         algorithm="md5",
         checksum="af06762477334799bfc5abf237648207",
         bytes=4_684_228_845,

@@ -33,9 +33,11 @@ LICENSE = "CC BY 4.0; audio: each track under its Creative Commons licence (name
 COPIES_ALLOWED = True  # all Creative Commons licences allow copies that are not sold
 REMOTES = {
     "all": Remote(
-        url="https://zenodo.org/record/1432913/files/openmic-2018-v1.0.0.tgz",
+        url="https://zenodo.org/records/1432913/files/openmic-2018-v1.0.0.tgz",
         algorithm="md5",
         checksum="e4ccf187e2bb5ab2e115416e8aafe7f4",
+        bytes=2_623_376_754,
+        one_witness=("bytes",),
         unpack=True,
     )
 }

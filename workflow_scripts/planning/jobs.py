@@ -310,8 +310,8 @@ def _job(
 
 
 def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what identifies files to be downloaded, as JSON."""
-    return {name: asdict(remote) for name, remote in remotes.items()}
+    """Return what identifies files to be downloaded, wherever they come from."""
+    return {name: remote.identity for name, remote in remotes.items()}
 
 
 @functools.cache

@@ -9,32 +9,48 @@ import itertools
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import requests
 import urllib3
 
-from workflow_scripts.core.errors import TemporaryError, UserError
+from workflow_scripts.core.errors import NOTE, TemporaryError, UserError, format_message
 from workflow_scripts.core.files import open_plain, read_note, require_space, write_atomically, write_text
 from workflow_scripts.core.progress import track
+from workflow_scripts.sources.connection import (
+    BY_HAND,
+    TIMEOUT_SECONDS,
+    PublicSession,
+    describe_failure,
+    describe_final,
+)
 from workflow_scripts.sources.remotes import Remote
 
 CHUNK_BYTES = 1 << 16  # lost at most by a dropped connection
 PROGRESS_BYTES = 1 << 20  # progress counts mebibytes
-TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, and between bytes
 ATTEMPTS = 6  # in a row without progress: with the pauses below about a minute
 MIN_PROGRESS_BYTES = 1 << 16  # that count as progress: a server that sends less per attempt never completes the file
 MIN_BYTES_PER_SECOND = 1000.0  # a quarter of an old modem's: the connection is as good as dead
 SPEED_WINDOW_SECONDS = 60.0  # over which the speed is measured; as long as the pause allowed between two bytes
 MAX_UNSTATED_BYTES = 10 << 30  # of a file whose length is stated nowhere: larger archives state theirs
+MAX_EXCESS = 2  # times the length that a single source states: another version of a file is hardly longer
 FIRST_PAUSE_SECONDS = 2.0  # doubled after each failure
 MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to run again later
-#: HTTP status codes that may differ at the next attempt
-TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-BY_HAND = "fetch it by hand and use `source: local`"
+#: HTTP status codes that may differ at the next attempt; 403 is how Zenodo words that there were too many requests
+TEMPORARY_STATUS = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
+#: what to do about a status that stays
+REMEDIES = {
+    requests.codes.forbidden: "the host refuses this network or program, for now or for good: run again later, or ",
+    requests.codes.too_many_requests: "the host asks for fewer requests: run again in some hours, or ",
+    requests.codes.proxy_authentication_required: (
+        "the proxy asks for a login: name it as https_proxy=http://USER:PASSWORD@HOST:PORT (http_proxy likewise), or "
+    ),
+}
 HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|title|meta|script|body)\b", re.IGNORECASE)
 MESSAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{\[]")  # XML or JSON, in which storage services word their refusals
 MARKUP = (".html", ".htm", ".xml", ".json")
@@ -43,36 +59,66 @@ LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class _RetryableError(Exception):
-    """A temporary failure of an attempt; `seconds` is the pause asked for by the server."""
+    """A temporary failure of an attempt; `seconds` is the pause asked for by the server, `remedy` begins the advice."""
 
-    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+    def __init__(self, message: str, *, seconds: float | None = None, remedy: str = "") -> None:
         super().__init__(message)
-        self.seconds = seconds
+        self.seconds, self.remedy = seconds, remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Comparison of a file with what is stated about it.
+
+    `fault` is a reason to refuse it. `doubts` are differences from what a single public source states.
+    """
+
+    fault: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = time.sleep) -> Path:
     """Fetch `remote` into `folder` and return its path; an existing file that passes the checks is kept.
 
-    An incomplete file is kept as `<name>.part` and resumed next time. `pause` waits between attempts. Raises
-    `TemporaryError` after `ATTEMPTS` failures in a row and `UserError` for everything that will not pass by itself.
+    Mirrors are asked first, then the owner's address or parts. An incomplete file is kept as `<name>.part` and resumed
+    next time. `pause` waits between attempts. The caller holds a lock on the file. Raises `TemporaryError` after
+    `ATTEMPTS` failures in a row and `UserError` for everything that will not pass by itself.
     """
     target = folder / remote.name
-    if target.is_file() and _find_fault(remote, target) is None:
-        return target
+    if target.is_file():
+        check = check_file(remote, target)
+        if check.fault is None:
+            _warn_of(check, target)
+            return target
+        _print_note(f"{target}: {check.fault}: it is fetched again")
+    for leftover in folder.glob(f".{remote.name}.*.partial*"):  # of killed jobs: as large as the file
+        leftover.unlink(missing_ok=True)
+    for url in remote.mirrors:
+        try:
+            return _download_from(url, remote, folder, pause=pause)
+        except UserError as error:
+            _print_note(f"{error}; the next address is asked")
     if remote.parts:
         return _join_parts(remote, folder, pause=pause)
+    return _download_from(remote.url, remote, folder, pause=pause)
+
+
+def _download_from(url: str, remote: Remote, folder: Path, *, pause: Callable[[float], None]) -> Path:
+    """Fetch `remote` as one file from `url`."""
+    remote, target = replace(remote, url=url), folder / remote.name
     partial = _PartialFile(target)
     require_space(folder, max(0, (remote.bytes or 0) - partial.size))
     resumed = partial.size > 0
     _fetch(remote, partial, pause=pause)
-    fault = _find_fault(remote, partial.path)
-    if fault is not None and resumed:  # its start may be damaged or of another version: fetch again from the start
+    check = check_file(remote, partial.path)
+    if resumed and (check.fault or check.doubts):  # its start may be damaged or of another version
         partial.clear()
         _fetch(remote, partial, pause=pause)
-        fault = _find_fault(remote, partial.path)
-    if fault is not None:
+        check = check_file(remote, partial.path)
+    if check.fault is not None:
         partial.clear()
-        raise UserError(f"{remote.url}: {fault}; the file was changed or damaged: try again later or {BY_HAND}")
+        raise UserError(f"{url}: {check.fault}; the file was changed or damaged: try again later or {BY_HAND}")
+    _warn_of(check, url)
     partial.path.replace(target)
     partial.clear()
     return target
@@ -88,14 +134,24 @@ def _join_parts(remote: Remote, folder: Path, *, pause: Callable[[float], None])
             for path in paths:
                 with path.open("rb") as part:
                     shutil.copyfileobj(part, file, PROGRESS_BYTES)
-        fault = _find_fault(remote, temporary)
-        if fault is not None:
+        check = check_file(remote, temporary)
+        if check.fault is not None:
             raise UserError(
-                f"{remote.name}, joined from {len(paths)} parts: {fault}; delete them in {folder} or {BY_HAND}"
+                f"{remote.name}, joined from {len(paths)} parts: {check.fault}; delete them in {folder} or {BY_HAND}"
             )
+        _warn_of(check, target)
     for path in paths:
         path.unlink()
     return target
+
+
+def _warn_of(check: Check, path: Path | str) -> None:
+    for doubt in check.doubts:
+        _print_note(f"{path}: {doubt}, as the one public source known states: the file is used all the same")
+
+
+def _print_note(text: str) -> None:
+    print(format_message(f"{NOTE}{text}"), file=sys.stderr, flush=True)
 
 
 class _PartialFile:
@@ -134,51 +190,37 @@ class _PartialFile:
         self._validator_path.unlink(missing_ok=True)
 
 
-class _PublicSession(requests.Session):
-    """Session that sends no credentials and leaves no encrypted connection.
-
-    The files of data sets are public, and `.netrc` would send a password to whatever host an address or a redirect
-    names.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = lambda request: request  # without one, requests looks into .netrc
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Refuse a redirect to an address that is not encrypted; called before it is followed."""
-        prepared_request.headers.pop("Authorization", None)
-        if response.url.startswith("https:") and not str(prepared_request.url).startswith("https:"):
-            raise UserError(
-                f"{response.url}: the server redirects to {prepared_request.url}, which is not encrypted: {BY_HAND}"
-            )
-
-
 def _fetch(remote: Remote, partial: _PartialFile, *, pause: Callable[[float], None]) -> None:
     """Repeat requests, with growing pauses, until the file is complete; progress resets the count of failures."""
     failures, largest = 0, partial.size
-    with _PublicSession() as session:
+    with PublicSession() as session:
         while True:
             try:
                 _attempt(session, remote, partial)
                 return
             except (_RetryableError, requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-                if isinstance(error, ValueError):  # raised by requests for a wrong address, ours or a redirect's
-                    raise UserError(f"{remote.url}: {error}: correct the address") from error
+                if (final := describe_final(error, remote.url)) is not None:
+                    raise UserError(final) from error
                 failures = 1 if partial.size >= largest + MIN_PROGRESS_BYTES else failures + 1
                 largest = max(largest, partial.size)
-                requested = error.seconds if isinstance(error, _RetryableError) else None
-                if failures >= ATTEMPTS:
-                    raise TemporaryError(
-                        f"{remote.url}: gave up after {failures} attempts ({_describe_failure(error)}); the part "
-                        f"received is kept: run again to resume, or {BY_HAND}"
-                    ) from error
-                wait = FIRST_PAUSE_SECONDS * 2 ** (failures - 1) if requested is None else requested
-                if wait > MAX_PAUSE_SECONDS:
-                    raise UserError(
-                        f"{remote.url}: the server asks to wait {wait / 60:.0f} minutes: run again then"
-                    ) from error
-                pause(wait)
+                pause(_choose_pause(error, remote.url, failures))
+
+
+def _choose_pause(error: Exception, url: str, failures: int) -> float:
+    """Return the seconds to wait: at least those the server asks for. Raises `TemporaryError` if it is not worth it."""
+    if not isinstance(error, _RetryableError):
+        error = _RetryableError(describe_failure(error, url))
+    requested = error.seconds
+    if requested is not None and requested > MAX_PAUSE_SECONDS:
+        raise TemporaryError(
+            f"{url}: {error}, and the server asks to wait {requested / 60:.0f} minutes: run again then, or {BY_HAND}"
+        ) from error
+    if failures >= ATTEMPTS:
+        raise TemporaryError(
+            f"{url}: gave up after {failures} attempts ({error}); the part received is kept: "
+            f"{error.remedy or 'run again to resume, or '}{BY_HAND}"
+        ) from error
+    return max(requested or 0.0, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
 
 
 def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -> None:
@@ -203,13 +245,13 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
         if start not in {received, 0}:
             partial.clear()
             raise _RetryableError("the server sent another part of the file than requested")
-        if remote.bytes is not None and total is not None and total != remote.bytes:
+        if _stated_bytes(remote) is not None and total not in (None, remote.bytes):
             raise UserError(
                 f"{remote.url}: has {total} bytes, expected {remote.bytes}; the file was changed: {BY_HAND}"
             )
         require_space(partial.path.parent, max(0, (total or 0) - start))
         # not iter_content, which would undo an encoding that some servers wrongly state for .tgz files
-        chunks = _read_body(response.raw, remote, start=start, longest=total or remote.bytes)
+        chunks = _read_body(response.raw, remote, start=start, longest=total or _longest(remote))
         first = next(chunks, b"")
         if start == 0:
             _refuse_web_page(first, remote)
@@ -218,6 +260,16 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
     expected = total if total is not None else remote.bytes
     if expected is not None and partial.size < expected:
         raise _RetryableError(f"the connection ended at {partial.size} of {expected} bytes")
+
+
+def _stated_bytes(remote: Remote) -> int | None:
+    """Return the length that a file must have, None if it is not known for sure."""
+    return None if "bytes" in remote.one_witness else remote.bytes
+
+
+def _longest(remote: Remote) -> int | None:
+    """Return the length beyond which a body is not that of the file; None if nothing is known."""
+    return MAX_EXCESS * remote.bytes if remote.bytes and "bytes" in remote.one_witness else remote.bytes
 
 
 def _read_body(
@@ -258,8 +310,9 @@ def _write_chunks(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> 
 
 
 def _refuse_web_page(start: bytes, remote: Remote) -> None:
-    # a checksum tells a message from a file that happens to begin like one
-    is_page = HTML.match(start) or (remote.checksum is None and MESSAGE.match(start))
+    # a checksum that is sure tells a message from a file that happens to begin like one
+    is_checked = remote.checksum is not None and "checksum" not in remote.one_witness
+    is_page = HTML.match(start) or (not is_checked and MESSAGE.match(start))
     if is_page and not remote.name.endswith(MARKUP):
         raise UserError(
             f"{remote.url}: the server sent a web page instead of the file, perhaps a login or a refusal: {BY_HAND}"
@@ -280,11 +333,12 @@ def _parse_span(response: requests.Response) -> tuple[int, int | None]:
 
 def _require_success(response: requests.Response, remote: Remote) -> None:
     status = response.status_code
+    answer, remedy = f"the server answered {status} {response.reason}", REMEDIES.get(status, "")
     if status in TEMPORARY_STATUS:
         requested = _parse_retry_after(response.headers.get("Retry-After"))
-        raise _RetryableError(f"the server answered {status} {response.reason}", seconds=requested)
+        raise _RetryableError(answer, seconds=requested, remedy=remedy)
     if status not in (requests.codes.ok, requests.codes.partial_content):
-        raise UserError(f"{remote.url}: the server answered {status} {response.reason}: {BY_HAND}")
+        raise UserError(f"{remote.url}: {answer}: {remedy}{BY_HAND}")
 
 
 def _parse_retry_after(value: str | None) -> float | None:
@@ -304,18 +358,27 @@ def _read_validator(response: requests.Response) -> str | None:
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
 
 
-def _find_fault(remote: Remote, path: Path) -> str | None:
-    """Return the fault of a complete file, or None."""
+def check_file(remote: Remote, path: Path) -> Check:
+    """Compare a complete file with what is stated about `remote`."""
     size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        return Check(fault="it is empty")
+    differences: dict[str, str] = {}
     if remote.bytes is not None and size != remote.bytes:
-        return f"{size} bytes received, expected {remote.bytes}"
+        differences["bytes"] = f"{size} bytes received, expected {remote.bytes}"
+    if "bytes" in differences and "bytes" not in remote.one_witness:
+        return Check(fault=differences["bytes"])  # a checksum would be read in vain
+    fault = None
     if remote.algorithm is None or remote.checksum is None:
-        return _find_wrong_start(remote, path) if size else "it is empty"
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, remote.algorithm).hexdigest()
-    if checksum == remote.checksum.lower():
-        return None
-    return f"its {remote.algorithm} is {checksum}, expected {remote.checksum}"
+        fault = _find_wrong_start(remote, path)
+    else:
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, remote.algorithm).hexdigest()
+        if checksum != remote.checksum.lower():
+            differences["checksum"] = f"its {remote.algorithm} is {checksum}, expected {remote.checksum}"
+    faults = [fault, *(text for fact, text in differences.items() if fact not in remote.one_witness)]
+    doubts = tuple(text for fact, text in differences.items() if fact in remote.one_witness)
+    return Check(fault=next(filter(None, faults), None), doubts=doubts)
 
 
 def _find_wrong_start(remote: Remote, path: Path) -> str | None:
@@ -325,11 +388,3 @@ def _find_wrong_start(remote: Remote, path: Path) -> str | None:
     if start.lstrip(b'\xef\xbb\xbf"').startswith(remote.begins.encode()):
         return None
     return f"it does not begin with {remote.begins!r}, so it is another file or a message of the server"
-
-
-def _describe_failure(error: Exception) -> str:
-    if isinstance(error, _RetryableError):
-        return str(error)
-    if isinstance(error, requests.TooManyRedirects):
-        return "the server redirects in a circle"
-    return f"{type(error).__name__}: the connection failed or was dropped"

@@ -1,0 +1,153 @@
+"""Connections to the hosts of public files: who asks, what is never sent, and why an attempt failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import ssl
+import textwrap
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from workflow_scripts.core.errors import MAX_REASON, UserError
+
+DISTRIBUTION = "prelude-benchmark"
+PROJECT = f"https://pypi.org/project/{DISTRIBUTION}/"
+TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, and between bytes
+BY_HAND = "fetch it by hand and name the file in `sources` of the config (docs/data.md)"
+#: variables that name certificates, in the order in which requests reads them
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXY = "the proxy of https_proxy or http_proxy"
+#: a proxy's refusal to connect, with its status
+TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})[^')\"]*")
+NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
+#: kinds of failures, the surest first: a type of urllib3 may be of several kinds
+KINDS: tuple[tuple[Callable[[BaseException], bool], str], ...] = (
+    (
+        lambda cause: isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError),
+        "the name of {target} was not resolved: is there no internet here?",
+    ),
+    (lambda cause: isinstance(cause, ConnectionRefusedError), "{target} refused the connection"),
+    (
+        lambda cause: isinstance(cause, OSError) and cause.errno in NO_NETWORK,
+        "{target} cannot be reached: is there no internet here?",
+    ),
+    (
+        lambda cause: type(cause) is urllib3.exceptions.ConnectTimeoutError,
+        f"timed out: {{target}} did not answer within {TIMEOUT_SECONDS[0]:g} s",
+    ),
+    (
+        lambda cause: isinstance(cause, urllib3.exceptions.ReadTimeoutError | TimeoutError),
+        f"timed out: {{target}} sent nothing for {TIMEOUT_SECONDS[1]:g} s",
+    ),
+    (lambda cause: isinstance(cause, ssl.SSLError), "no encrypted connection to {target}: {reason}"),
+)
+#: requests' types that say nothing themselves
+WRAPPERS = (requests.RequestException, urllib3.exceptions.MaxRetryError)
+
+
+def user_agent() -> str:
+    """Return the name that requests bear: Zenodo, among others, refuses the default name of Python's libraries."""
+    try:
+        version = metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:  # run from a folder that was never installed
+        version = "0"
+    return f"prelude/{version} ({PROJECT})"
+
+
+class PublicSession(requests.Session):
+    """Session that says who it is, sends no credentials and leaves no encrypted connection.
+
+    The files of data sets are public, and `.netrc` would send a password to whatever host an address or a redirect
+    names. Proxies and certificates are those of the usual environment variables.
+    """
+
+    def __init__(self) -> None:
+        """Raise `UserError` if a variable names certificates that are not there."""
+        super().__init__()
+        self.auth = lambda request: request  # without one, requests looks into .netrc
+        self.headers["User-Agent"] = user_agent()
+        for variable in BUNDLES:
+            bundle = os.environ.get(variable)
+            if bundle and not Path(bundle).exists():
+                raise UserError(f"{variable} names {bundle}, which is not there: correct it, or remove the variable")
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Refuse a redirect to an address that is not encrypted; called before it is followed."""
+        prepared_request.headers.pop("Authorization", None)
+        if response.url.startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            raise UserError(
+                f"{response.url}: the server redirects to {prepared_request.url}, which is not encrypted: {BY_HAND}"
+            )
+
+
+def describe_final(error: Exception, url: str) -> str | None:
+    """Return the line on a failure that will not pass by itself, with what to do; None for one that may."""
+    causes = list(_causes(error))
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return f"{url}: {PROXY} has no valid address: correct the variable, as http://HOST:PORT"
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
+        return f"{url}: a SOCKS proxy needs the package pysocks: install it, or name an HTTP proxy in https_proxy"
+    if isinstance(error, ValueError):  # raised by requests for a wrong address, ours or a redirect's
+        return f"{url}: {error}: correct the address"
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"{url}: the certificate of {_host(error, url)} is not trusted ({cause.verify_message}): where a "
+                f"network has certificates of its own, name their file in {BUNDLES[0]}; otherwise {BY_HAND}"
+            )
+    if (refusal := _proxy_refusal(causes)) and refusal.startswith("4"):
+        login = ", with a login as http://USER:PASSWORD@HOST:PORT" if refusal.startswith("407") else ""
+        return f"{url}: {PROXY} refuses to connect ({refusal}): correct the variable{login}, or {BY_HAND}"
+    return None
+
+
+def describe_failure(error: Exception, url: str) -> str:
+    """Return why an attempt failed, as part of a line."""
+    causes = list(_causes(error))
+    if isinstance(error, requests.TooManyRedirects):
+        return "the server redirects in a circle"
+    if refusal := _proxy_refusal(causes):
+        return f"{PROXY} refuses to connect: {refusal}"
+    behind_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
+    target = PROXY if behind_proxy else _host(error, url)
+    for is_cause, words in KINDS:
+        if kind := next((cause for cause in causes if is_cause(cause)), None):
+            return words.format(target=target, reason=_shorten(kind))
+    reason = next((cause for cause in causes if not isinstance(cause, WRAPPERS)), error)
+    return f"the connection to {target} failed or was dropped ({_shorten(reason)})"
+
+
+def _proxy_refusal(causes: list[BaseException]) -> str | None:
+    """Return the status with which a proxy refused to connect."""
+    matches = (TUNNEL.search(str(cause)) for cause in causes)
+    return next((match[0].partition(": ")[2].strip() for match in matches if match), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that caused it, which libraries keep in several places, the outermost first."""
+    pending: list[object] = [error]
+    seen: set[int] = set()
+    while pending:
+        cause = pending.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            pending += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]
+
+
+def _host(error: Exception, url: str) -> str:
+    """Return the host that a request failed at, which a redirect may have named."""
+    request = getattr(error, "request", None)
+    return urlsplit(getattr(request, "url", None) or url).hostname or url
+
+
+def _shorten(error: BaseException) -> str:
+    return textwrap.shorten(str(error) or type(error).__name__, MAX_REASON)
