@@ -19,5 +19,5 @@ rule compose:
         figures=PLAN.layout.figures,  # empty if no study has a figure
     shell:
         '{PYTHON}.compose --code {params.code} --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
-        " --figures {params.figures:q} --output {output.page:q} &> {log:q}"
+        ' --figures {params.figures:q} --output "$(dirname {output.page:q})" &> {log:q}'
         " && rm -rf {UNFINISHED.results:q}"

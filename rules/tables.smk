@@ -2,7 +2,9 @@
 
 STUDIES = sorted(PLAN.studies)
 TEMPLATES = sorted(
-    str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
+    str(path)
+    for path in (ROOT / "workflow_scripts" / "report" / "templates").rglob("*")
+    if path.is_file()
 )
 STUDIES_WITH_FIGURE = sorted(
     name for name, study in PLAN.studies.items() if study.figure

@@ -20,7 +20,7 @@ def make_unfinished():
         ["tabulate", *read, "--output", UNFINISHED.tables],
         ["draw", *read, "--output", UNFINISHED.figures],
         ["compose", *read, "--figures", UNFINISHED.figures]
-        + ["--output", UNFINISHED.report],
+        + ["--output", str(Path(UNFINISHED.report).parent)],
     ]
     folder = Path(UNFINISHED.results)
     folder.mkdir(parents=True, exist_ok=True)

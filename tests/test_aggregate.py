@@ -133,8 +133,8 @@ def test_one_study_that_fails_is_an_entry_and_the_others_are_computed(
     assert f"The table could not be produced: {reason}" in (tmp_path / "tables" / "fig3.md").read_text()
     draw.main([*read, "--output", str(tmp_path / "figures")])
     assert reason in (tmp_path / "figures" / "fig3.csv").read_text()
-    compose.main([*read, "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "index.html")])
-    assert reason in (tmp_path / "index.html").read_text()
+    compose.main([*read, "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "report")])
+    assert reason in (tmp_path / "report" / "studies" / "fig3.html").read_text()
 
 
 def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

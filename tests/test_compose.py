@@ -46,8 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-def run(results: Results, name: str = "index.html") -> str:
-    page = results.folder / name
+def run(results: Results, name: str = "report") -> Path:
     compose.main(
         [
             "--manifest",
@@ -57,60 +56,99 @@ def run(results: Results, name: str = "index.html") -> str:
             "--figures",
             str(results.folder / "figures"),
             "--output",
-            str(page),
+            str(results.folder / name),
         ]
     )
-    return page.read_text(encoding="utf-8")
+    return results.folder / name
 
 
-def test_one_page_says_it_all(results: Results) -> None:
-    text = re.sub(r"\s+", " ", outline(run(results)).text)
-    assert "Scale: demo. Data source: twin." in text
-    assert 'id="reproduction"' not in text, "the study is compared with no publication"
-    assert "Twin numbers must not be compared with published numbers." in text
-    assert "1 of 10 evaluations are missing" in text
-    assert "Is <b>PASE</b> & Co better?" in text
-    assert "OpenMIC (twin): frozen PASE beats random weights by" in text
-    assert "silent: 2; truncated: 1; files that no clip uses: 2 .zip" in text
-    assert re.search(r"300 \(15 min 00 s\)\W+3\W+4\W+5", text), "clips, and how many are quarantined, scaled, defective"
-    assert text.count("90 (test)") == 1, "FMA small was not prepared here; OpenMIC was, and is listed as that"
-    assert "10" in text
-    assert "1 min 01 s" in text
-    assert "2.3" in text
-    assert "Jobs started 2026-02-03 (UTC)" in text
+def pages(results: Results, name: str = "report") -> dict[str, str]:
+    """Compose the report; return its pages by their path."""
+    folder = run(results, name)
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.html")}
 
 
-def test_it_needs_nothing_but_itself(results: Results) -> None:
-    page = run(results)
-    assert not re.search(r"""<(script|link|img|iframe)\b|@import|(src|href)=["'](?!#)|url\((?!#)""", page)
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", outline(page).text)
+
+
+def test_every_page_says_the_scale_and_that_data_are_synthetic(results: Results) -> None:
+    for page in pages(results).values():
+        text = words(page)
+        assert "Scale: demo. Data source: twin." in text
+        assert "Twin numbers must not be compared with published numbers." in text
+
+
+def test_each_part_has_its_page(results: Results) -> None:
+    site = pages(results)
+    assert "reproduction.html" not in site, "the study is compared with no publication"
+    assert "1 of 10 evaluations are missing" in words(site["index.html"])
+    study = words(site["studies/fig2.html"])
+    assert "Is <b>PASE</b> & Co better?" in study
+    assert "OpenMIC (twin): frozen PASE beats random weights by" in study
+    data = words(site["data.html"])
+    assert "silent: 2; truncated: 1; files that no clip uses: 2 .zip" in data
+    assert re.search(r"300 \(15 min 00 s\)\W+3\W+4\W+5", data), "clips, quarantined, scaled, defective"
+    assert data.count("90 (test)") == 1, "FMA small was not prepared here; OpenMIC was, and is listed as that"
+    assert "1 min 01 s" in words(site["jobs.html"])
+    provenance = words(site["provenance.html"])
+    assert "2.3" in provenance
+    assert "Jobs started 2026-02-03 (UTC)" in provenance
+
+
+def test_every_link_leads_to_a_file_of_the_site(results: Results) -> None:
+    folder = run(results)
+    for path in folder.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert not re.search(r"@import|https?://(?!www\.w3\.org/)", page), "it needs no network"
+        ids = re.findall(r'\bid="([^"]+)"', page)
+        assert len(ids) == len(set(ids))
+        for target in re.findall(r"""\b(?:src|href|xlink:href)="([^"]+)"|url\(([^)]+)\)""", page):
+            file, _, fragment = "".join(target).partition("#")
+            assert (path.parent / file).exists() if file else fragment in ids, target
+
+
+def test_each_number_of_a_table_links_to_its_cells(results: Results) -> None:
+    site = pages(results)
+    links = set(re.findall(r'href="\.\./(cells/[0-9a-f]+\.html)"', site["studies/fig2.html"]))
+    assert links == {path for path in site if path.startswith("cells/")}
+    assert len(links) == 10
+
+
+def test_pages_of_an_earlier_run_are_removed(results: Results) -> None:
+    folder = run(results)
+    (folder / "studies" / "other.html").write_text("of a study that is no more", encoding="utf-8")
+    assert run(results) == folder
+    assert not (folder / "studies" / "other.html").exists()
 
 
 def test_the_figure_is_inline_and_described(results: Results) -> None:
-    page = run(results)
+    page = pages(results)["studies/fig2.html"]
     assert page.count("<svg ") == 1
     assert re.search(r'<svg role="img" aria-label="Figure: Encoders &amp; scenarios \(Fig\. 2\)\. Macro F1', page)
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
-    targets = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', page)
-    assert {one or other for one, other in targets} <= set(ids)
 
 
 def test_the_numbers_of_the_figure_and_its_words_can_be_unfolded(results: Results) -> None:
-    page = run(results)
-    words, numbers = re.findall(r"<details>\n<summary>(.*?)</details>", page, re.DOTALL)[:2]
-    assert "OpenMIC (twin): PASE, supervised" not in words  # that cell is missing
-    assert "OpenMIC (twin): PASE, frozen 5" in words
+    page = pages(results)["studies/fig2.html"]
+    in_words, numbers = re.findall(r"<details>\n<summary>(The .*?)</details>", page, re.DOTALL)[:2]
+    assert "OpenMIC (twin): PASE, supervised" not in in_words  # that cell is missing
+    assert "OpenMIC (twin): PASE, frozen 5" in in_words
     assert numbers.count("<tr>") == 1 + 10
     assert "In every row: metric: macro_f1; unit: %" in re.sub(r"\s+", " ", numbers)
     assert "<td>not run</td>" in numbers
 
 
 def test_every_heading_of_a_table_says_what_it_heads(results: Results) -> None:
-    assert set(outline(run(results)).scopes) == {"row", "col"}
+    for page in pages(results).values():
+        assert set(outline(page).scopes) <= {"row", "col"}
 
 
 def test_same_inputs_same_bytes(results: Results) -> None:
-    assert run(results, "first.html") == run(results, "second.html")
+    first, second = run(results, "first"), run(results, "second")
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert len(files) > 15
+    assert files == sorted(path.relative_to(second) for path in second.rglob("*") if path.is_file())
+    assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
 
 
 def test_statistics_and_report_never_import_torch() -> None:
@@ -120,23 +158,22 @@ def test_statistics_and_report_never_import_torch() -> None:
 
 
 def test_a_run_that_failed_is_marked_and_needs_no_corpora(results: Results) -> None:
-    assert "Unfinished" not in run(results)
+    assert "Unfinished" not in pages(results)["index.html"]
     whole = dict(results.manifest)
     results.manifest |= {"unfinished": True, "corpora": [*whole["corpora"], str(results.folder / "not there")]}
     try:
-        assert "Unfinished: the workflow failed. The page shows what it had finished." in run(
-            results, "unfinished.html"
-        )
+        sentence = "Unfinished: the workflow failed. These pages show what it had finished."
+        assert sentence in pages(results, "unfinished")["index.html"]
     finally:
         results.manifest.clear()
         results.manifest.update(whole)
 
 
 def test_a_study_with_a_listening_page_links_it(results: Results) -> None:
-    link = 'href="../listening/fig2/index.html"'
-    assert link not in run(results)
+    link = 'href="../../listening/fig2/index.html"'
+    assert link not in pages(results)["studies/fig2.html"]
     results.manifest["studies"]["fig2"]["listening"] = {"rows": "clips"}
     try:
-        assert link in run(results, "listening.html")
+        assert link in pages(results, "listening")["studies/fig2.html"]
     finally:
         del results.manifest["studies"]["fig2"]["listening"]

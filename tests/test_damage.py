@@ -247,7 +247,7 @@ def _of_statistics(folder: Path, seed: int) -> Iterator[Use]:
         yield Use(path=statistics / name, command=tabulate, arguments=arguments)
     yield Use(path=separation, command=tabulate, arguments=arguments, may_be_missing=True)
     draw.main([*read, f"--output={figures}"])
-    arguments = [*read, f"--figures={figures}", f"--output={folder / 'index.html'}"]
+    arguments = [*read, f"--figures={figures}", f"--output={folder / 'report'}"]
     compose.main(arguments)
     for path in (statistics / "cells.csv", figures / "fig2.csv", corpus / "quarantine.csv", audit.with_suffix(".csv")):
         yield Use(path=path, command=compose, arguments=arguments)

@@ -57,6 +57,9 @@ def results_with_names(folder: Path) -> Results:
     return results
 
 
+SCRIPT = re.compile("<script([^>]*)>")
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = results_with_names(tmp_path_factory.mktemp("results"))
@@ -70,8 +73,8 @@ def write_all(results: Results) -> None:
     read = arguments(results)
     tabulate.main([*read, "--output", str(results.folder / "tables")])
     draw.main([*read, "--output", str(results.folder / "figures")])
-    page = str(results.folder / "index.html")
-    compose.main([*read, "--figures", str(results.folder / "figures"), "--output", page])
+    report = str(results.folder / "report")
+    compose.main([*read, "--figures", str(results.folder / "figures"), "--output", report])
 
 
 def arguments(results: Results) -> list[str]:
@@ -108,13 +111,14 @@ def test_the_numbers_of_a_figure_have_the_names_of_the_data(results: Results) ->
 
 
 def test_the_page_shows_names_and_no_control_characters(results: Results) -> None:
-    page = text_of(results, "index.html")
+    page = text_of(results, "report/studies/fig2.html")
     shown = outline(page).text
     assert "could not be produced" not in shown
     assert r"*Pre*-training & $x^2$ <b>\x1b[31m爵\x00 | [link](http://x) \frac{ \u202e #1" in shown
     assert "<script>" in shown
-    assert "<script>" not in page
-    for text in (page, *(text_of(results, f"tables/fig2.{kind}") for kind in ("md", "tex", "html"))):
+    pages = [path.read_text(encoding="utf-8") for path in (results.folder / "report").rglob("*.html")]
+    assert all(re.fullmatch(r' src="(\.\./)?assets/\w+\.js"', src) for page in pages for src in SCRIPT.findall(page))
+    for text in (*pages, *(text_of(results, f"tables/fig2.{kind}") for kind in ("md", "tex", "html"))):
         assert not set(text) & {"\x1b", "\0", "\u202e", "\r"}
 
 
@@ -148,8 +152,9 @@ def test_one_figure_that_fails_is_an_entry_and_the_others_are_drawn(tmp_path: Pa
     for path in figure_asserts.trials_files(results):
         path.with_name("predictions.npz").write_bytes(b"PK\x03\x04")
     write_all(results)
-    page = outline(text_of(results, "index.html")).text
+    page = outline(text_of(results, "report/studies/fig2.html")).text
     assert page.count("The figure could not be produced: ") == 1
+    assert "The figure could not be produced" not in text_of(results, "report/studies/dots.html")
     assert "predictions.npz is damaged" in page
     assert "failed" in text_of(results, "figures/fig2.csv")
     for study in ("fig2", "dots"):
@@ -165,7 +170,9 @@ def test_one_table_that_fails_is_an_entry_and_the_others_are_written(
     statistics(results)
     results.manifest["studies"]["fig2"]["comparisons"][0]["name"] = "renamed"
     write_all(results)
-    assert "The table could not be produced: no comparison " in outline(text_of(results, "index.html")).text
+    assert (
+        "The table could not be produced: no comparison " in outline(text_of(results, "report/studies/fig2.html")).text
+    )
     assert list(pd.read_csv(tmp_path / "tables/fig2.csv")["status"]) == ["failed"]
     assert len(pd.read_csv(tmp_path / "tables/other.csv")) == 10
     assert "The table could not be produced" not in text_of(results, "tables/other.html")

@@ -50,4 +50,4 @@ def test_each_rule_requests_its_resources_and_the_dag_ends(tmp_path: Path) -> No
     assert {rule for rule, gres in resources.items() if "gpu" in gres} == GPU_RULES
     assert {rule for rule, gres in resources.items() if "gpu" not in gres} == CPU_RULES
     assert set(re.findall(r"^localrule (\w+):", workflow.log, re.M)) - {"all"} == LOCAL_RULES
-    assert (folder / "results/smoke/report/index.html").stat().st_size > 10_000
+    assert (folder / "results/smoke/report/index.html").stat().st_size > 1_000

@@ -161,7 +161,7 @@ class Layout:
 
     @property
     def report(self) -> str:
-        """Page of the report."""
+        """First page of the report."""
         return f"{self.results}/report/index.html"
 
     @property

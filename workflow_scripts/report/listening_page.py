@@ -6,7 +6,6 @@ of the thesis's interface, and its style are those that itables ships.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -16,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core import escapes
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_text
+from workflow_scripts.report import datatables
 from workflow_scripts.report.renderers import environment
 
 DATA_FILES = ("templates/listening.html.j2", "templates/listening.css", "templates/listening.js")
@@ -70,7 +69,7 @@ def write_page(
     settings = json.dumps({"study": study, "filters": filters, "data": {}})
     page = environment().get_template(Path(DATA_FILES[0]).name)
     texts = {of_set.file: _script(of_set) for of_set in sets}
-    texts |= {path.name: path.read_text(encoding="utf-8") for path in ASSETS} | _datatables()
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in ASSETS} | datatables.files()
     texts[PAGE] = page.render(
         title=title,
         encoder=encoder,
@@ -128,14 +127,3 @@ def _numbers(matrix: np.ndarray) -> str:
 def _in_script(text: str) -> str:
     """Return JSON that cannot end the script element around it."""
     return text.replace("<", "\\u003c")
-
-
-def _datatables() -> dict[str, str]:
-    """Return the script and the style of DataTables by file name; `UserError` without itables."""
-    package = importlib.util.find_spec("itables")
-    if package is None or package.origin is None:
-        raise UserError("the package itables is missing: run pip install -c constraints.txt itables")
-    folder = Path(package.origin).parent / "html"
-    source = json.dumps((folder / "dt_bundle.js").read_text(encoding="utf-8"))
-    script = f'window.dataTables = import(URL.createObjectURL(new Blob([{source}], {{ type: "text/javascript" }})));\n'
-    return {"datatables.js": script, "datatables.css": (folder / "dt_bundle.css").read_text(encoding="utf-8")}

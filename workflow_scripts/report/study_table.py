@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ class PrintedEntry:
     std_errors: tuple[tuple[str, float], ...] = ()
     deviation: float = math.nan
     on_training_data: bool = False  # whether others trained the encoder on the data set
+    method: tuple[str, ...] = ()  # its levels of `METHOD_FACTORS`; empty if nothing was planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +252,7 @@ def _entry(record: dict | None, measure: Measure, *, deviations: bool) -> Printe
     if record is None:
         return _without_number("not planned")
     if record["status"] == MISSING:
-        return _without_number(record["reason"])
+        return _without_number(record["reason"], _method(record))
     return PrintedEntry(
         mean=record["mean"] * measure.scale,
         low=record["ci_low"] * measure.scale,
@@ -259,6 +261,7 @@ def _entry(record: dict | None, measure: Measure, *, deviations: bool) -> Printe
         reason=record["reason"],
         deviation=record["std"] * measure.scale if deviations else math.nan,
         on_training_data=record["tested_on_training_data"] == "yes",
+        method=_method(record),
         std_errors=tuple(
             (source, record[column] * measure.scale)
             for source, column in STANDARD_ERRORS.items()
@@ -267,8 +270,12 @@ def _entry(record: dict | None, measure: Measure, *, deviations: bool) -> Printe
     )
 
 
-def _without_number(reason: str) -> PrintedEntry:
-    return PrintedEntry(mean=None, low=math.nan, high=math.nan, rank="", reason=reason)
+def _without_number(reason: str, method: tuple[str, ...] = ()) -> PrintedEntry:
+    return PrintedEntry(mean=None, low=math.nan, high=math.nan, rank="", reason=reason, method=method)
+
+
+def _method(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(record[factor]) for factor in METHOD_FACTORS)
 
 
 def _clusters(records: Sequence[dict]) -> str:

@@ -1,0 +1,83 @@
+"""A study's figure for the report: inline SVG with a description in words, and its numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from workflow_scripts.core.escapes import attribute
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, number_format, plotting
+
+PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
+IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
+MAX_ROWS = 2000  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
+METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedFigure:
+    """A study's figure: inline SVG, how to read it, a description in words, and its numbers as text.
+
+    `shared` lists the columns with the same value in every row, which the table of numbers leaves out; `omitted` says
+    what else is in the csv file alone. The first `texts` columns have no numbers.
+    """
+
+    svg: Markup
+    reading: str
+    description: Markup
+    texts: int
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    shared: str
+    omitted: str
+
+
+def format_figure(
+    study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: Markup
+) -> PrintedFigure:
+    """Return a study's figure from the file that `draw` wrote, with its numbers."""
+    fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
+    shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
+    lists = [name for name in numbers.columns if name in plotting.NUMBER_LISTS]
+    varying = numbers.drop(columns=["study", *{*fixed, *lists}])
+    omitted = [_heading(name).lower() for name in lists]
+    if len(varying) > MAX_ROWS:
+        omitted, varying = [*omitted, f"rows after the first {MAX_ROWS:,} of {len(varying):,}"], varying.head(MAX_ROWS)
+    texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
+    varying = varying[[*texts, *(name for name in varying.columns if name not in texts)]]
+    return PrintedFigure(
+        svg=inline_svg(svg, study, description=description),
+        reading=reading,
+        description=description,
+        texts=len(texts),
+        headings=tuple(_heading(str(name)) for name in varying.columns),
+        rows=tuple(tuple(_text(value) for value in row) for row in varying.itertuples(index=False)),
+        shared="; ".join(f"{_heading(name).lower()}: {text}" for name, text in shared if text),
+        omitted=", ".join(omitted),
+    )
+
+
+def _heading(column: str) -> str:
+    return labels.capital(labels.name(column))
+
+
+def _text(value: object) -> str:
+    """Format a value; numbers have six digits, and all of them in the csv file."""
+    if pd.isna(value):  # type: ignore[call-overload]
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}".replace("-", number_format.MINUS)
+    return str(value)
+
+
+def inline_svg(path: Path, study: Study, *, description: Markup) -> Markup:
+    """Return the SVG element of a file that `draw` wrote, with a description and with ids unique on the page."""
+    text = METADATA.sub("", PROLOG.sub("", path.read_text(encoding="utf-8"), count=1))
+    text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
+    label = attribute(f"Figure: {study.title}. ") + description
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))

@@ -1,0 +1,28 @@
+"""Page about the data: sets, quarantine and the leakage audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from workflow_scripts.report import audits, data_rows
+from workflow_scripts.report.site.inputs import ReportInputs
+from workflow_scripts.report.site.page import SitePage
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataContent:
+    """Corpora, data sets and overlaps between them."""
+
+    rows: tuple[data_rows.DataRow, ...]
+    audit: audits.AuditTables
+
+
+def pages(inputs: ReportInputs) -> Iterator[SitePage]:
+    """Yield the page."""
+    manifest = inputs.manifest
+    content = DataContent(
+        rows=tuple(data_rows.data_rows(inputs.cells, corpora=manifest.corpora, find=manifest.find_record)),
+        audit=audits.read_audits(manifest.audits, find=manifest.find_record),
+    )
+    yield SitePage(path="data.html", title="Data", template="site/data.html.j2", content=content, group="Run")

@@ -1,0 +1,84 @@
+"""Inputs of the report's pages: the manifest, the statistics, the figures and the records of jobs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.core import result_files
+from workflow_scripts.planning.attempts import Attempts, read_attempts
+from workflow_scripts.planning.layout import STATISTICS_FILES
+from workflow_scripts.planning.manifest import Manifest, Study
+from workflow_scripts.report import costs, failures, renderers, study_table
+from workflow_scripts.report.failures import Failure
+from workflow_scripts.report.figure_inputs import Statistics
+from workflow_scripts.report.labels import TWIN
+from workflow_scripts.report.study_table import Table
+from workflow_scripts.statistics.tables.schema import MISSING, read_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs:
+    """All that the pages are made from; each file is read once for all pages. `figures` is the folder of `draw`."""
+
+    manifest: Manifest
+    statistics: Statistics
+    figures: Path
+
+    @functools.cached_property
+    def cells(self) -> pd.DataFrame:
+        """Every cell in every metric."""
+        return read_table(self.statistics.folder / STATISTICS_FILES["cells"])
+
+    @functools.cached_property
+    def attempts(self) -> Mapping[str, Attempts]:
+        """Attempts of all jobs, by the path of their record."""
+        return read_attempts(self.manifest.journal)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, Table | Failure]:
+        """The table of each study, or the failure in its place, by the study's name."""
+        return {
+            study.name: failures.attempt(partial(self._build_table, study), name=f"the table of {study.name}")
+            for study in self.manifest.studies
+        }
+
+    def _build_table(self, study: Study) -> Table:
+        """Return the table of a study, after a trial rendering: one that fails must not end the site."""
+        failures.require_computed(study.name, self.statistics.folder)
+        table = study_table.build(study, self.statistics.tables)
+        renderers.html(table)
+        return table
+
+    @functools.cached_property
+    def records(self) -> list[costs.JobRecord]:
+        """Cost and provenance of every job that has run."""
+        of_cells = [
+            (f"evaluate, {cell.factors['scenario'].replace('_', '-')}", cell.path.with_name(result_files.RECORD))
+            for cell in self.manifest.cells
+        ]
+        return [
+            record
+            for stage, path in [*self.manifest.records, *of_cells]
+            for record in costs.read_records(stage, path, self.attempts, find=self.manifest.find_record)
+        ]
+
+    @functools.cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sources of the data behind the measured numbers, sorted."""
+        return tuple(sorted(set(self.cells["source"]) - {""}))
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether any number comes from synthetic data."""
+        return TWIN in self.sources
+
+    @functools.cached_property
+    def n_missing(self) -> int:
+        """Number of planned cells without any trial."""
+        return int(((self.cells["status"] == MISSING) & (self.cells["metric"] == "")).sum())
