@@ -51,11 +51,25 @@ def test_subtree_takes_descendants_too(root):
     assert "speechonly1" not in ids(index)
 
 
-@pytest.mark.parametrize("name", ["_30", "_30.000", "_30000", "_30_40", "_30.000_40.000", ""])
-def test_every_usual_file_name_is_found(tmp_path, name):
+@pytest.mark.parametrize("name", ["_30", "_30.000", "_30000", "_30_40", "_30.000_40.000", "_30000_40000", ""])
+@pytest.mark.parametrize("letter", ["", "Y"])
+def test_every_usual_file_name_is_found(tmp_path, letter, name):
+    """PANNs' copy, the best known, has a Y before every id."""
     put(tmp_path, {"eval_segments.csv": HEADER + ROWS})
-    touch(tmp_path, f"a/b/AbCdEfGhIjk{name}.flac")
+    touch(tmp_path, f"a/b/{letter}AbCdEfGhIjk{name}.flac")
     assert ids(audioset_music.index(tmp_path, audioset_music.Options())) == ["AbCdEfGhIjk"]
+
+
+def test_an_id_that_begins_with_y_keeps_its_letters(tmp_path):
+    rows = "".join(f'{name}, 30.000, 40.000, "/m/04rlf"\n' for name in ("YbCdEfGhIj_", "bCdEfGhIj_k", "YYCdEfGhIjk"))
+    put(tmp_path, {"eval_segments.csv": HEADER + rows})
+    touch(tmp_path, "YbCdEfGhIj__30_40.wav", "YYYCdEfGhIjk.wav", "YbCdEfGhIj_k.wav")
+    index = audioset_music.index(tmp_path, audioset_music.Options())
+    assert dict(zip(ids(index), index.clips["path"], strict=True)) == {
+        "YbCdEfGhIj_": "YbCdEfGhIj__30_40.wav",
+        "YYCdEfGhIjk": "YYYCdEfGhIjk.wav",
+        "bCdEfGhIj_k": "YbCdEfGhIj_k.wav",
+    }
 
 
 def test_a_file_of_another_part_of_the_video_is_not_taken(tmp_path):

@@ -70,8 +70,9 @@ def test_a_name_of_the_validation_songs_in_the_test_folder_stays_a_test(tmp_path
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "holds no songs of MUSDB18: expected train/Artist - Title.stem.mp4"),
+        ([], "holds no songs of MUSDB18: looked for train/Artist - Title.stem.mp4"),
         (["train/a.mp3", "test/notes/b.txt"], "holds no songs"),
+        (["train/A - B/song.mp3"], "holds no song with its mixture and all stems"),
         (["train/A - B.stem.mp4", "test/C - D/mixture.wav"], "holds both .stem.mp4 files and folders of wavs"),
     ],
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import textwrap
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.errors import MAX_REASON, UserError
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, EXCLUDED_COLUMNS
-from workflow_scripts.sources.listing import is_file
+from workflow_scripts.sources.listing import audio_files, is_file
 
 MAX_LINE_BYTES = 1 << 16  # pandas takes minutes over a header of a hundred thousand equal names
 #: reason for a clip whose audio file does not exist
@@ -38,6 +39,32 @@ def published_list(path: Path) -> Iterator[None]:
 def first_existing(root: Path, candidates: list[str]) -> str | None:
     """Return the first of the relative paths that is a file below `root`."""
     return next((path for path in candidates if is_file(root / path)), None)
+
+
+def find_below(root: Path, name: str) -> Path | None:
+    """Return the path of a list in `root` or, the first in order, in a folder of it."""
+    if is_file(root / name) or not root.is_dir():
+        return root / name if root.is_dir() else None
+    with os.scandir(root) as entries:  # which may be a million files
+        folders = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+    return next((root / folder / name for folder in folders if is_file(root / folder / name)), None)
+
+
+def audio_by_key(root: Path, key: Callable[[PurePosixPath], str], *, first: Sequence[str] = ()) -> dict[str, str]:
+    """Map what `key` makes of the relative paths of audio files to these, wherever below `root` they are.
+
+    Of several files with one key that in the folder named earliest in `first` is taken, then the nearest to `root`,
+    then the first in order.
+    """
+    rank = {folder: place for place, folder in enumerate(first)}
+    paths = sorted(
+        audio_files(root),
+        key=lambda path: (rank.get(path.partition("/")[0], len(rank)), path.count("/"), path),
+    )
+    files: dict[str, str] = {}
+    for path in paths:
+        files.setdefault(key(PurePosixPath(path)), path)
+    return files
 
 
 def clip_table(

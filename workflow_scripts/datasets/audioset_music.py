@@ -13,7 +13,7 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import published_list
+from workflow_scripts.datasets._files import find_below, published_list
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -39,8 +39,9 @@ SEGMENTS = ("eval_segments", "balanced_train_segments", "unbalanced_train_segmen
 #: the label and its descendants in the ontology
 DATA_FILES = ("lists/audioset_music_subtree.csv",)  # read by this module, so part of its digest
 SUBTREE = Path(__file__).parent / DATA_FILES[0]
-#: <ytid>, <ytid>_<start> or <ytid>_<start>_<end>; times in seconds or milliseconds
-FILE_STEM = re.compile(r"(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
+#: <ytid>, <ytid>_<start> or <ytid>_<start>_<end>; times in seconds or milliseconds; a Y before all of it, as in the
+#: copy that PANNs' authors pass on, is none of the eleven letters of the id
+FILE_STEM = re.compile(r"Y?(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
 
 
 class Options(LevelOptions):
@@ -59,7 +60,7 @@ class Options(LevelOptions):
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the labelled segments that have an audio file anywhere below `root`, which also holds the csv files.
 
-    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are no
+    Files are named `<ytid>`, `Y<ytid>`, `<ytid>_<start>` or `<ytid>_<start>_<end>`. Segments without a file are no
     clips, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
     """
     segments = _select_music(_read_segments(root, options), labels=options.labels)
@@ -80,7 +81,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
     if not rows:
         raise UserError(
             f"{root} holds no audio of its {len(segments)} Music segments:"
-            " name clips <YouTube id>.wav or <YouTube id>_<start>.wav"
+            " looked for <YouTube id>.wav, Y<YouTube id>.wav and <YouTube id>_<start>_<end>.wav in all folders"
         )
     missing = len(segments) - len(rows)
     names = sorted(_choose_subset(list(rows), options))
@@ -118,16 +119,13 @@ def read_segments(path: Path) -> pd.DataFrame:
 
 def _read_segments(root: Path, options: Options) -> pd.DataFrame:
     names = list(options.segments) or list(SEGMENTS)
-    paths = {name: path for name in names for path in _find_csv(root, name)}
+    paths = {name: path for name in names if (path := find_below(root, f"{name}.csv"))}
     if not paths or (options.segments and len(paths) < len(names)):
         lacking = ", ".join(f"{name}.csv" for name in names if name not in paths)
-        raise UserError(f"{root} lacks {lacking}: put AudioSet's segment lists there")
+        raise UserError(
+            f"{root} lacks {lacking}: put AudioSet's segment lists there, or in a folder of it such as csv or metadata"
+        )
     return pd.concat([read_segments(path) for path in paths.values()], ignore_index=True)
-
-
-def _find_csv(root: Path, name: str) -> list[Path]:
-    candidates = (root / f"{name}.csv", root / "csv" / f"{name}.csv", root / "metadata" / f"{name}.csv")
-    return [path for path in candidates if path.is_file()][:1]
 
 
 def _select_music(segments: pd.DataFrame, *, labels: str) -> list[tuple[str, float]]:

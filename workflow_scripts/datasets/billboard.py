@@ -35,6 +35,8 @@ REMOTES: dict[str, Remote] = {}
 
 INDEX = "billboard-2.0-index.csv"
 COLUMNS = ("id", "title", "artist")
+SHORTENED = re.compile(r"\b([a-z]{1,20}) (s|t|m|d|ll|re|ve)\b")  # words, and what an apostrophe joins to them
+TRACK_NUMBER = re.compile(r"^\d{1,3} ")  # of a record, before artist and title
 
 
 class Options(LevelOptions):
@@ -63,8 +65,8 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
             files[number] = path
     if not files:
         raise UserError(
-            f"{root} holds no song of {INDEX}: name files <artist> - <title>.mp3 or <four digits of the slot>.mp3; "
-            "for any other folder of music use the data set `folder`"
+            f"{root} holds no song of {INDEX}: looked for <artist> - <title>.mp3, <artist>/<title>/audio.flac and "
+            "<four digits of the slot>.mp3 in all folders; for any other folder of music use the data set `folder`"
         )
     clips = sorted(files)
     missing = len(songs) - len(files)
@@ -104,10 +106,15 @@ def _names(path: str) -> list[str]:
     parts = [*PurePosixPath(path).parts[:-1], PurePosixPath(path).stem]
     # name; folder and name; two folders; folder
     spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])
-    return [_plain(" ".join(span)) for span in spans]
+    names = [_plain(" ".join(span)) for span in spans]
+    return names + [name for name in (TRACK_NUMBER.sub("", name) for name in names[:1]) if name not in names]
 
 
 def _plain(text: str) -> str:
-    """Reduce text to lower-case letters and digits without accents, with single spaces: what file names keep."""
+    """Reduce text to lower-case letters and digits without accents, with single spaces: what file names keep.
+
+    What follows an apostrophe belongs to the word before, also where a blank stands for it: the index has both Don't
+    and Don t.
+    """
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return " ".join(re.findall(r"[a-z0-9]+", letters.replace("'", "")))
+    return SHORTENED.sub(r"\1\2", " ".join(re.findall(r"[a-z0-9]+", letters.replace("'", ""))))

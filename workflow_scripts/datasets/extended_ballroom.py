@@ -12,9 +12,9 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import (
     MISSING,
+    audio_by_key,
     clip_table,
     excluded_table,
-    first_existing,
     one_hot,
     published_list,
 )
@@ -68,7 +68,8 @@ class BallroomSong:
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the clips of the xml; the stratified split 70/15/15 does not depend on the files that exist.
 
-    Raises `UserError` when there is no xml, when it cannot be read, or when no audio is found; notes missing classes.
+    Audio is named `<id>` or `<dance>.<id>`, in any folder below `root` and any format. Raises `UserError` when there is
+    no xml, when it cannot be read, or when no audio is found; notes missing classes.
     """
     xml = find_xml(root)
     songs = read_songs(xml)
@@ -80,16 +81,20 @@ def index(root: Path, options: Options) -> DatasetIndex:
     )
     groups = [group_of[song.song] if options.split == "grouped" else song.song for song in songs]
     split = _splits.split_by_group(groups, classes=[song.dance for song in songs])
+    files = audio_by_key(root, lambda path: path.stem.rpartition(".")[2])
     rows = []
     excluded = []
     for song, part, group in zip(songs, split, groups, strict=True):
-        path = _find_audio(root, xml.parent, song)
+        path = files.get(song.song)
         if path is None:
             excluded.append((song.song, MISSING))
         else:
             rows.append((song, path, part, group))
     if not rows:
-        raise UserError(f"{root} holds no audio: expected Waltz/100601.mp3 or Waltz/Waltz.100601.mp3 beside {xml.name}")
+        raise UserError(
+            f"{root} holds no audio of {xml.name}: looked for Waltz/100601.mp3, Waltz/Waltz.100601.mp3 and 100601.wav "
+            "in all folders"
+        )
     clips = [song.song for song, *_ in rows]
     return DatasetIndex(
         task="multiclass",
@@ -148,10 +153,3 @@ def repeat_groups(songs: list[BallroomSong]) -> dict[str, str]:
                 first, second = sorted((find(song.song), find(other)))
                 leader[second] = first
     return {song.song: find(song.song) for song in songs}
-
-
-def _find_audio(root: Path, folder: Path, song: BallroomSong) -> str | None:
-    """Return the file of a song: the owner's script is known to write either name."""
-    base = folder.relative_to(root).as_posix()
-    names = [f"{song.dance}/{song.song}.mp3", f"{song.dance}/{song.dance}.{song.song}.mp3"]
-    return first_existing(root, [name if base == "." else f"{base}/{name}" for name in names])

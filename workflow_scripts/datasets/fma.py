@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
@@ -16,9 +16,10 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets._files import (
     MISSING,
+    audio_by_key,
     clip_table,
     excluded_table,
-    first_existing,
+    find_below,
     one_hot,
     published_list,
 )
@@ -71,6 +72,8 @@ AUDIO = {
 SPLITS = {"training": "train", "validation": "valid", "test": "test"}
 #: The column `subset` names the smallest subset that holds the track, so a larger subset is a union: `== "medium"`
 #: would lose 8,000 tracks.
+LARGER = {"small": ("small", "medium", "large"), "medium": ("medium", "large")}  # subsets that hold the clips of one
+FULL = "fma_full"  # whole tracks under the same names
 SUBSETS = {"small": ("small",), "medium": ("small", "medium")}
 COLUMNS = {
     "split": ("set", "split"),
@@ -109,26 +112,30 @@ def remotes(options: Options) -> Mapping[str, Remote]:
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index a subset from `tracks.csv`, with the official artist-disjoint split.
 
-    `root` holds `fma_metadata/` and `fma_<subset>/`. Audio may also lie in `root` itself, and in one flat folder
-    instead of one per thousand. Raises `UserError` when the metadata or all audio is missing.
+    `root` holds `fma_metadata/` and `fma_<subset>/`, or the folder of a larger subset, whose clips are the same. Audio
+    may also lie in any other folder but `fma_full`, whose tracks are whole, and in other formats. Raises `UserError`
+    when the metadata or all audio is missing.
     """
     subset = options.subset
     marks = SUBSETS[subset] if options.with_small else (subset,)
     tracks = read_tracks(_find_metadata(root))
     tracks = tracks[tracks["subset"].isin(marks)].sort_index()
-    folder = next((name for name in (f"fma_{subset}", "") if (root / name).is_dir()), "")
+    files = audio_by_key(root, _clip_of, first=[f"fma_{name}" for name in LARGER[subset]])
     rows: list[tuple[str, str]] = []
     excluded: list[tuple[str, str]] = []
     for track, genre, split in zip(tracks.index, tracks["genre"], tracks["split"], strict=True):
         clip = f"{track:06d}"
-        path = first_existing(root, [f"{folder}/{part}{clip}.mp3".lstrip("/") for part in (f"{clip[:3]}/", "")])
+        path = files.get(clip)
         reason = _why_unusable(track, genre=genre, split=split, path=path)
         if reason is None and path is not None:
             rows.append((clip, path))
         else:
             excluded.append((clip, reason or MISSING))
     if not rows:
-        raise UserError(f"{root} holds no audio of FMA {subset}: expected fma_{subset}/000/000002.mp3 and so on")
+        raise UserError(
+            f"{root} holds no audio of FMA {subset}: looked for fma_{subset}/000/000002.mp3, fma_large/000/000002.mp3 "
+            "and 000002.wav in all folders but fma_full, which has no clips"
+        )
     kept = tracks.loc[[int(clip) for clip, _ in rows]]
     clips = [clip for clip, _ in rows]
     return DatasetIndex(
@@ -184,10 +191,14 @@ def _read_columns(path: Path) -> pd.DataFrame:
     return table
 
 
+def _clip_of(path: PurePosixPath) -> str:
+    return "" if FULL in path.parts else path.stem
+
+
 def _find_metadata(root: Path) -> Path:
-    for folder in (root / "fma_metadata", root, root.parent / "fma_metadata"):
-        if (folder / "tracks.csv").is_file():
-            return folder / "tracks.csv"
+    beside = root.parent / "fma_metadata" / "tracks.csv"
+    if path := find_below(root, "tracks.csv") or (beside if beside.is_file() else None):
+        return path
     raise UserError(f"{root} lacks fma_metadata/tracks.csv: unpack fma_metadata.zip there")
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import clip_table, first_existing, one_hot
+from workflow_scripts.datasets._files import audio_by_key, clip_table, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -34,9 +34,7 @@ REMOTES: dict[str, Remote] = {}
 
 DATA_FILES = ("lists/gtzan_fault_filtered.csv",)  # read by this module, so part of its digest
 FAULT_FILTERED = Path(__file__).parent / DATA_FILES[0]
-#: folders of the genres in the owner's archive and in the copy on Kaggle, or the root itself
-ROOTS = ("genres", "genres_original", "")
-SUFFIXES = (".wav", ".au")  # both circulate
+FOLDERS = ("genres", "genres_original", "Data")  # of the owner's archive and of the copy on Kaggle: taken first
 
 
 class Options(LevelOptions):
@@ -48,18 +46,21 @@ class Options(LevelOptions):
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the clips of the fault-filtered list: `genres/blues/blues.00000.wav` and so on below `root`.
+    """Index the clips of the fault-filtered list, `blues.00000.wav` and so on, in any folder below `root`.
 
-    Also read: `genres_original`, the genres' folders in `root` itself, and .au files. Raises `UserError` when there is
-    no audio. Some copies hold a jazz.00054 that cannot be decoded; `prepare` quarantines it.
+    As in `genres/blues`, `Data/genres_original/blues` or one flat folder; other formats, such as .au, are read too.
+    Raises `UserError` when there is no audio. Some copies hold a jazz.00054 that cannot be decoded; `prepare`
+    quarantines it.
     """
     listed = read_list()
-    paths = [_find_audio(root, genre, clip) for clip, genre in zip(listed["clip"], listed["genre"], strict=True)]
+    files = audio_by_key(root, lambda path: path.stem, first=FOLDERS)
+    paths = [files.get(clip) for clip in listed["clip"]]
     kept = listed[[path is not None for path in paths]]
     if kept.empty:
         raise UserError(
-            f"{root} holds no audio of GTZAN: expected genres/blues/blues.00029.wav and so on; "
-            "the owner's archive is offline, so bring your own copy"
+            f"{root} holds no audio of GTZAN: looked for genres/blues/blues.00029.wav, "
+            "Data/genres_original/blues/blues.00029.wav and blues.00029.au in all folders; the owner's archive is "
+            "offline, so bring your own copy"
         )
     clips, genres, missing = list(kept["clip"]), list(kept["genre"]), len(listed) - len(kept)
     return DatasetIndex(
@@ -80,8 +81,3 @@ def read_list() -> pd.DataFrame:
     table = pd.read_csv(FAULT_FILTERED, dtype=str)
     table["clip"] = [Path(path).stem for path in table["path"]]
     return table.sort_values("clip").reset_index(drop=True)[["clip", "genre", "split"]]
-
-
-def _find_audio(root: Path, genre: str, clip: str) -> str | None:
-    candidates = [f"{folder}/{genre}/{clip}{suffix}".lstrip("/") for folder in ROOTS for suffix in SUFFIXES]
-    return first_existing(root, candidates)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, published_list
+from workflow_scripts.datasets._files import (
+    MISSING,
+    audio_by_key,
+    clip_table,
+    excluded_table,
+    find_below,
+    published_list,
+)
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.sources.listing import is_file
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "MagnaTagATune"
@@ -76,6 +82,7 @@ TAGS = (
 )  # fmt: skip
 #: folders are named by a hash of the album: 0 to b train, c validates, d to f test (Dieleman and Schrauwen, 2014)
 FOLDERS: dict[str, Split] = {**dict.fromkeys("0123456789ab", "train"), "c": "valid", **dict.fromkeys("def", "test")}
+AUDIO_FOLDERS = ("mp3",)  # taken before others that hold the same clips
 KNOWN_BAD = frozenset((35644, 55753, 57881))  # empty or missing in every copy; all three in training
 #: file of the training clips that the filtered split leaves out for whatever reason
 DATA_FILES = ("lists/magnatagatune_left_out.csv",)  # read by this module, so part of its digest
@@ -93,26 +100,31 @@ class Options(LevelOptions):
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the clips of `annotations_final.csv`, whose mp3 folders 0 to f are in `root` or in `root`/mp3.
+    """Index the clips of `annotations_final.csv`, whose folders 0 to f are anywhere below `root`.
 
-    A clip's id is its clip_id with six digits; its group is the song, and the clips of a song are in their order in
-    time. Artists are in several splits, as published. Raises `UserError` when the table or all audio is missing.
+    As in `root` itself, in `mp3`, `mp3s`, `audio` or `raw`; other formats than mp3 are read too. A clip's id is its
+    clip_id with six digits; its group is the song, and the clips of a song are in their order in time. Artists are in
+    several splits, as published. Raises `UserError` when the table or all audio is missing.
     """
     table = read_annotations(_find_annotations(root))
     if options.split == "filtered":
         table = _filter(table)
-    audio = "mp3/" if (root / "mp3").is_dir() else ""
+    files = audio_by_key(root, _clip_of, first=AUDIO_FOLDERS)
+    table["file"] = [files.get(_clip_of(PurePosixPath(path)), "") for path in table["path"]]
     numbers = [int(number) for number in table.index]
-    reasons = [_why_unusable(root, number, audio + path) for number, path in zip(numbers, table["path"], strict=True)]
+    reasons = [_why_unusable(number, file) for number, file in zip(numbers, table["file"], strict=True)]
     kept = table[[reason is None for reason in reasons]]
     if kept.empty:
-        raise UserError(f"{root} holds no audio of {ANNOTATIONS}: join and unpack mp3.zip.001, .002 and .003 there")
+        raise UserError(
+            f"{root} holds no audio of {ANNOTATIONS}: looked for folders 0 to f in it, in mp3 and in any other folder, "
+            "with files as american_bach_soloists-....mp3; join and unpack mp3.zip.001, .002 and .003 there"
+        )
     clips = [f"{number:06d}" for number in kept.index]
     return DatasetIndex(
         task="multilabel",
         clips=clip_table(
             clip=clips,
-            path=[audio + path for path in kept["path"]],
+            path=list(kept["file"]),
             split=[FOLDERS[path[0]] for path in kept["path"]],
             group=[_song(path) for path in kept["path"]],
         ),
@@ -141,9 +153,14 @@ def read_annotations(path: Path) -> pd.DataFrame:
 
 
 def _find_annotations(root: Path) -> Path:
-    if not (root / ANNOTATIONS).is_file():
+    if (path := find_below(root, ANNOTATIONS)) is None:
         raise UserError(f"{root} lacks {ANNOTATIONS}: put it there, beside the folders 0 to f")
-    return root / ANNOTATIONS
+    return path
+
+
+def _clip_of(path: PurePosixPath) -> str:
+    """Return folder and name of a clip's file without its suffix."""
+    return f"{path.parent.name}/{path.stem}"
 
 
 def _filter(table: pd.DataFrame) -> pd.DataFrame:
@@ -153,10 +170,10 @@ def _filter(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table[list(TAGS)].sum(axis=1) > 0) & ~table.index.isin(left_out)]
 
 
-def _why_unusable(root: Path, number: int, path: str) -> str | None:
+def _why_unusable(number: int, file: str) -> str | None:
     if number in KNOWN_BAD:
         return "known bad clip: empty or missing in every copy"
-    return None if is_file(root / path) else MISSING
+    return None if file else MISSING
 
 
 def _song(path: str) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse_json
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, published_list
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, find_below, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -70,7 +70,7 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     """Index the tracks of the lists that have an audio file anywhere below `root`, which also holds the lists.
 
     Files are named by track (`A/A/A/TRAAAAK128F9318786.mp3`) or by preview (`5/5/5504670.clip.mp3`); the latter needs
-    `MSD_id_to_7D_id.pkl` too. Lists may lie in `root`/lists. Each track is its own group: the
+    `MSD_id_to_7D_id.pkl` too. Lists may lie in a folder of `root`. Each track is its own group: the
     published split is at random, so artists are in all parts. Raises `UserError` when lists or all audio are missing.
     """
     split, labels = read_lists(root)
@@ -90,8 +90,9 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
             owner[path] = track
     if not rows:
         raise UserError(
-            f"{root} holds no audio of its {len(split)} tracks: name files <track id>.mp3, or <7digital id>.clip.mp3 "
-            f"and put {PREVIEWS} (from jongpillee/music_dataset_split) there"
+            f"{root} holds no audio of its {len(split)} tracks: looked for <track id>.mp3, <7digital id>.mp3 and "
+            f"<7digital id>.clip.mp3 in all folders; numbers of 7digital also need {PREVIEWS} (from "
+            "jongpillee/music_dataset_split) there"
         )
     clips = list(rows)
     return DatasetIndex(
@@ -117,7 +118,7 @@ def read_lists(root: Path) -> tuple[dict[str, Split], dict[str, np.ndarray]]:
     elif len(pickles) == 3:
         entries = _read_pickles(*pickles)
     else:
-        raise UserError(f"{root} lacks the lists of split and tags: put {LISTS} there or in a folder lists")
+        raise UserError(f"{root} lacks the lists of split and tags: put {LISTS} there or in a folder of it")
     splits: dict[str, Split] = {}
     labels: dict[str, np.ndarray] = {}
     for track, split, values in entries:
@@ -164,8 +165,7 @@ def _check_vector(values: object, track: str, root: Path) -> np.ndarray:
 
 
 def _find_list(root: Path, name: str) -> Path | None:
-    path = first_existing(root, [name, f"lists/{name}"])
-    return None if path is None else root / path
+    return find_below(root, name)
 
 
 def _files_by_name(root: Path) -> dict[str, str]:

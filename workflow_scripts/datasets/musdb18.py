@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split, Stem
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.sources.listing import is_file
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "MUSDB18"
@@ -42,7 +41,7 @@ REMOTES = {
     ),
 }
 
-FOLDERS: dict[str, Split] = {"train": "train", "test": "test"}
+FOLDERS: dict[str, Split] = {"train": "train", "valid": "valid", "test": "test"}  # `valid`: where users moved songs
 #: songs of the folder train that validate, as in sigsep's own tools (musdb/configs/mus.yaml; MIT licence); those of
 #: Garoufis et al. (2024) are not known
 VALIDATION = frozenset((
@@ -56,6 +55,11 @@ SUFFIX = ".stem.mp4"
 #: audio streams of a .stem.mp4; the first, 0, is the mixture, which was encoded on its own and is not quite their sum
 STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 MIXTURE = "mixture"
+LAYOUTS = (
+    f"looked for train/Artist - Title{SUFFIX}, train/Artist - Title/mixture.wav beside {', '.join(STEMS)}, and "
+    "musdb18-hq/train/Artist - Title/mixture.flac; the same in test"
+)
+STEM_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")  # of the stems in a song's folder
 
 
 class Options(LevelOptions):
@@ -66,15 +70,14 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     """Index the songs in `root`/train and `root`/test, as published or as in MUSDB18-HQ.
 
     As published a song is one file, `Artist - Title.stem.mp4`; in MUSDB18-HQ it is a folder `Artist - Title` with
-    `mixture.wav` and a wav for each stem. Both may also be in `root`/musdb18 or `root`/musdb18hq. A clip is a song,
-    and its id the song's name. Raises `UserError` where there are no songs, or where the two kinds are mixed.
+    `mixture.wav` and a wav for each stem, or flac. Both may also be one folder down, such as in `root`/musdb18-hq. A
+    clip is a song, and its id the song's name. Raises `UserError` where there are no songs, or where the two kinds are
+    mixed.
     """
-    base = next((name for name in ("", "musdb18", "musdb18hq") if _has_songs(root / name)), None)
+    below = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    base = next((name for name in ("", *below) if _has_songs(root / name)), None)
     if base is None:
-        raise UserError(
-            f"{root} holds no songs of MUSDB18: expected train/Artist - Title{SUFFIX}, or "
-            "train/Artist - Title/mixture.wav beside the wavs of the stems, and the same in test"
-        )
+        raise UserError(f"{root} holds no songs of MUSDB18: {LAYOUTS}")
     files = {song: split for split in FOLDERS for song in _songs_in(root / base / split, SUFFIX)}
     folders = {song: split for split in FOLDERS for song in _songs_in(root / base / split, "")}
     if files and folders:
@@ -82,11 +85,13 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     songs = sorted(files or folders)
     paths = {song: str(Path(base, (files or folders)[song], song)) for song in songs}
     tracks = {
-        name: [f"{paths[song]}{SUFFIX}" if files else f"{paths[song]}/{name}.wav" for song in songs]
+        name: [f"{paths[song]}{SUFFIX}" if files else _find_stem(root, paths[song], name) for song in songs]
         for name in (MIXTURE, *STEMS)
     }
-    missing = [not all(is_file(root / tracks[name][i]) for name in tracks) for i in range(len(songs))]
+    missing = [not all(tracks[name][i] for name in tracks) for i in range(len(songs))]
     kept = np.flatnonzero(~np.array(missing))
+    if not kept.size:
+        raise UserError(f"{root / base} holds no song with its mixture and all stems: {LAYOUTS}")
     clips = [songs[i] for i in kept]
     return DatasetIndex(
         task="unlabelled",
@@ -110,13 +115,22 @@ def _has_songs(folder: Path) -> bool:
 
 
 def _songs_in(folder: Path, suffix: str) -> list[str]:
-    """List the songs in a folder that are not hidden: files that end in `suffix`, or without one folders with wavs."""
+    """List the songs in a folder that are not hidden: files that end in `suffix`, or without one folders with audio."""
     if not folder.is_dir():
         return []
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if suffix:
         return [path.name.removesuffix(suffix) for path in entries if path.name.endswith(suffix) and path.is_file()]
-    return [path.name for path in entries if path.is_dir() and any(path.glob("*.wav"))]
+    return [path.name for path in entries if path.is_dir() and any(_list_stems(path))]
+
+
+def _list_stems(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix.lower() in STEM_SUFFIXES and path.name[0] != "."]
+
+
+def _find_stem(root: Path, folder: str, name: str) -> str:
+    """Return the file of a stem in a song's folder; empty if there is none."""
+    return first_existing(root, [f"{folder}/{name}{suffix}" for suffix in STEM_SUFFIXES]) or ""
 
 
 def _split_of(song: str, folder: str) -> Split:

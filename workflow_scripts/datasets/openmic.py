@@ -11,10 +11,9 @@ from pydantic import Field
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, published_list
+from workflow_scripts.datasets._files import MISSING, audio_by_key, clip_table, excluded_table, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.sources.listing import is_file
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "OpenMIC"
@@ -82,15 +81,18 @@ def index(root: Path, options: Options) -> DatasetIndex:
     artists = read_artists(base, split.index)
     split = _splits.carve_validation(split, groups=artists, share=options.validation)
     prefix = "" if base == root else f"{FOLDER}/"
-    paths = {key: f"audio/{key[:3]}/{key}.ogg" for key in split.index}
-    present = [key for key in split.index if is_file(base / paths[key])]
+    files = audio_by_key(base, lambda path: path.stem, first=["audio"])
+    present = [key for key in split.index if key in files]
     if not present:
-        raise UserError(f"{base} holds no audio: expected audio/000/000046_3840.ogg and so on")
+        raise UserError(
+            f"{base} holds no audio of OpenMIC: looked for audio/000/000046_3840.ogg, 000046_3840.ogg and "
+            "000046_3840.wav in all folders"
+        )
     return DatasetIndex(
         task="multilabel",
         clips=clip_table(
             clip=present,
-            path=[prefix + paths[key] for key in present],
+            path=[prefix + files[key] for key in present],
             split=split[present],
             group=list(artists[present]),
         ),
