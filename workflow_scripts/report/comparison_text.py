@@ -52,12 +52,12 @@ class PrintedComparison:
 
 def count_verdicts(comparisons: Sequence[PrintedComparison]) -> str:
     """Return a sentence with the number of comparisons by verdict."""
-    counts = Counter(_verdict_class(comparison.verdict) for comparison in comparisons)
+    counts = Counter(verdict_class(comparison.verdict) for comparison in comparisons)
     by_verdict = [f"{counts[verdict]:,} {text}" for verdict, text in COUNTED.items() if counts[verdict]]
     return f"Of {number_format.count(len(comparisons), 'comparisons')}: {'; '.join(by_verdict)}."
 
 
-def _verdict_class(verdict: str) -> str:
+def verdict_class(verdict: str) -> str:
     """Return the key in `COUNTED`; a verdict that is none of them is the reason why there was no test."""
     state = in_short(verdict)
     return state if state in COUNTED else ""

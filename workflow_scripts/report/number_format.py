@@ -11,6 +11,7 @@ from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
 MINUS, RANGE = "\N{MINUS SIGN}", "\N{EN DASH}"
 #: level of every interval, of those that decide on equivalence, and of every test, as texts state them
 CONFIDENCE, EQUIVALENCE = f"{100 * CONFIDENCE_LEVEL:g} %", f"{100 * EQUIVALENCE_LEVEL:g} %"
+EFFECT_UNIT = "standard deviations"  # of the differences between pairs, or of the trials if they are unpaired
 SIGNIFICANCE = f"{1 - CONFIDENCE_LEVEL:.2g}"
 RATES = {
     "macro_f1": "macro F1",

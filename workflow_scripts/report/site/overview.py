@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report.failures import Failure
-from workflow_scripts.report.site import studies
+from workflow_scripts.report.site import answers, run_facts, studies
+from workflow_scripts.report.site.answers import Answer
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 
@@ -15,31 +15,19 @@ PATH = "index.html"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One study with the sentence that counts its verdicts, and its page."""
-
-    study: Study
-    path: str
-    verdicts: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class OverviewContent:
-    """What the first page shows."""
+    """What the first page shows; `untested` are the studies without comparisons, with their pages."""
 
-    answers: tuple[Answer, ...]
+    facts: tuple[tuple[str, str], ...]
+    answers: Mapping[str, Sequence[Answer]]  # by system
+    untested: tuple[tuple[Study, str], ...]
 
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page."""
-    content = OverviewContent(answers=tuple(_answer(study, inputs) for study in inputs.manifest.studies))
+    content = OverviewContent(
+        facts=tuple(run_facts.list_facts(inputs)),
+        answers=answers.answer_by_system(inputs),
+        untested=tuple((study, studies.path(study)) for study in inputs.manifest.studies if not study.comparisons),
+    )
     yield SitePage(path=PATH, title="Overview", template="site/overview.html.j2", content=content, group="Results")
-
-
-def _answer(study: Study, inputs: ReportInputs) -> Answer:
-    table = inputs.tables[study.name]
-    if isinstance(table, Failure):
-        verdicts = f"The table could not be produced: {table.reason}"
-    else:
-        verdicts = table.verdict_counts if table.comparisons else ""
-    return Answer(study=study, path=studies.path(study), verdicts=verdicts)

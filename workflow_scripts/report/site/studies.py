@@ -67,11 +67,12 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage]:
             cell_links=links,
         )
         yield SitePage(
-            path=path(study), title=study.title, template="site/study.html.j2", content=content, group=_group(study)
+            path=path(study), title=study.title, template="site/study.html.j2", content=content, group=group(study)
         )
 
 
-def _group(study: Study) -> str:
+def group(study: Study) -> str:
+    """Return the heading of the contents under which a study stands."""
     return next(heading for beginning, heading in GROUPS.items() if study.name.startswith(beginning))
 
 
