@@ -74,6 +74,17 @@ def test_files_and_version_of_the_package_identify_it_without_an_import():
     assert len(names) == len(list(hear.content(hear.Options(module="timm"))))
 
 
+def test_weights_in_its_package_or_beside_it_identify_it_too(tmp_path):
+    package = tmp_path / "tagger"
+    (package / "weights" / "__pycache__").mkdir(parents=True)
+    files = ["tagger/__init__.py", "tagger/weights/a.tflite", "model.safetensors", "config.json"]
+    for name in (*files, "tagger/weights/__pycache__/b.pyc", "mine.yaml", "labels.txt", "data.json"):
+        (tmp_path / name).touch()
+    options = hear.Options(module="tagger", folder=str(tmp_path), files=(str(tmp_path / "labels.txt"),))
+    found = [path.relative_to(tmp_path).as_posix() for path in hear.content(options)]
+    assert sorted(found) == sorted([*files, "labels.txt"])
+
+
 @pytest.mark.slow
 def test_a_module_that_somebody_else_wrote_runs_frozen(tmp_path):
     """Evaluate `hearbaseline.vqt`; other modules of that package need librosa of 2021, TensorFlow or SpeechBrain."""

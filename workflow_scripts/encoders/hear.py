@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LABEL = "HEAR module"
 TRAINABLE = True
 EXTERNAL = True
+#: files beside a module that it may read: code, weights, and the facts of an export of Prelude's
+BESIDE = ("*.py", "*.safetensors", "*.pt", "*.pth", "*.ckpt", "config.json")
 
 
 class Options(ExternalOptions):
@@ -30,10 +32,14 @@ class Options(ExternalOptions):
     """The module by its dotted name, such as `hearbaseline.vqt`."""
     folder: UserPath = ""
     """The folder that holds the module; empty: it is installed."""
+    files: tuple[UserPath, ...] = ()
+    """Other files that it reads, besides those of its package and those in `folder`: with another content they are
+    another encoder."""
 
 
 def content(options: Options) -> Iterator[Path]:
-    """Yield the Python files of the module's package, what states its version, and the weights.
+    """Yield all files of the module's package, code and weights beside it in its folder, what states its version, and
+    the files that the options name.
 
     The package is looked up, not imported. Raises `UserError` if it is not there.
     """
@@ -48,12 +54,15 @@ def content(options: Options) -> Iterator[Path]:
         raise UserError(f"encoder hear needs {options.module}, and no module {package} is {where}")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     for folder in folders:
-        yield from sorted(folder.rglob("*.py"))
+        yield from sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     if not folders:
         yield Path(str(spec.origin))
+    if options.folder:
+        yield from sorted(path for pattern in BESIDE for path in Path(options.folder).glob(pattern))
     yield from _versions(package, (folders or [Path(str(spec.origin))])[0].parent)
     if options.path:
         yield Path(options.path)
+    yield from map(Path, options.files)
 
 
 def _versions(package: str, folder: Path) -> Iterator[Path]:
