@@ -38,6 +38,15 @@ FAULTS = {
     "no gradient": ("    def forward", "    @torch.no_grad()\n    def forward", "gradients", "no gradient"),
     "NaN on silence": ("audio[:, None]", "(audio / audio.std(1, keepdim=True))[:, None]", "silence", "NaN"),
     "non-determinism": ("audio[:, None]", "torch.dropout(audio, 0.1, True)[:, None]", "same result", "random"),
+    "a change in place": (
+        "audio[:, None]",
+        "audio.sub_(audio.mean())[:, None]",
+        "audio unchanged",
+        "changes the audio",
+    ),
+    "an array": (".transpose(1, 2)", ".transpose(1, 2).detach().numpy()", "shapes", "gives a ndarray, not a torch"),
+    "an end of the program": ("import torch", "import torch\nraise SystemExit(0)", "build", "SystemExit"),
+    "an end in use": ("audio[:, None]", "audio[:, None] if len(audio) > 1 else exit(3)", "frames per", "SystemExit"),
     "state": ("audio[:, None]", "self.count(audio)[:, None]", "same result", "kept from call to call"),
     "wrong hop": ("stride=160", "stride=320", "frames per second", "stated as 10 ms"),
     "a hop of another rate": ("stride=160", "stride=220", "frames per second", "stated as 10 ms"),
@@ -54,7 +63,7 @@ MORE = """
 def test_own_encoders_keep_their_contract(name, options):
     findings = [*encoder_checks.check_encoder(registry.load("encoder", name), options, durations=SHORT)]
     assert [finding for finding in findings if not finding.passed] == []
-    assert len(findings) == 12 + len(SHORT)
+    assert len(findings) == 13 + len(SHORT)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

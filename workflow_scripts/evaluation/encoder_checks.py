@@ -56,12 +56,13 @@ def check_encoder(
         chosen = registry.options(level, options)
         subject = _Subject(level, chosen, level.build(chosen).eval(), durations)
         yield Finding("build", True, type(subject.encoder).__name__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield Finding("build", False, _describe(error))
         return
     checks: dict[str, Callable[[_Subject], str]] = {
         "rate": _check_rate,
         "shapes": _check_shapes,
+        "audio unchanged": _check_input,
         "batch as single clip": _check_batch,
         **{f"clip of {seconds:g} s": partial(_check_duration, seconds=seconds) for seconds in durations},
         "silence": _check_silence,
@@ -76,7 +77,7 @@ def check_encoder(
     for point, check in checks.items():
         try:
             yield Finding(point, True, check(subject))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield Finding(point, False, _describe(error))
 
 
@@ -133,6 +134,16 @@ def _check_shapes(subject: _Subject) -> str:
     if frames.dtype != torch.float32:
         raise EncoderFault(f"frames are {frames.dtype}, not torch.float32")
     return f"frames {tuple(frames.shape)}, embeddings {tuple(pooled.shape)}"
+
+
+@torch.inference_mode()
+def _check_input(subject: _Subject) -> str:
+    audio = subject.batch(subject.seconds)
+    before = audio.clone()
+    subject.encoder(audio)
+    if not torch.equal(audio, before):
+        raise EncoderFault("the encoder changes the audio that it is given: copy it before a change in place")
+    return "the encoder leaves it as it is"
 
 
 @torch.inference_mode()
@@ -287,7 +298,7 @@ def _difference(values: Tensor, reference: Tensor) -> float:
     return float((values - reference).abs().max()) / (scale or 1.0)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     return str(error) if isinstance(error, EncoderFault | UserError) else f"{type(error).__name__}: {error}"
 
 

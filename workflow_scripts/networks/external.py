@@ -85,6 +85,6 @@ def name_in_errors(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is not guarded by __main__ may end by itself
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{name} cannot be used as an encoder: {text}") from error

@@ -40,6 +40,8 @@ class ModuleEncoder(ExternalEncoder):
     def own_frames(self, windows: Tensor) -> tuple[Tensor, float]:
         """Return the network's frames and the seconds between two; raises `UserError` if their shape is another."""
         frames = self.network(windows)
+        if not isinstance(frames, Tensor):
+            raise UserError(f"{type(self.network).__name__} gives a {type(frames).__name__}, not a torch.Tensor")
         if frames.ndim != 3 or frames.shape[-1] != self.embedding_size:
             raise UserError(
                 f"{type(self.network).__name__} gives shape {tuple(frames.shape)}, not (batch, frames, "
