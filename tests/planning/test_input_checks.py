@@ -17,7 +17,6 @@ from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.input_checks import Findings, check_inputs
 from workflow_scripts.planning.plan import Plan
 
@@ -247,8 +246,16 @@ def test_a_network_of_others_without_a_path_is_one_line(encoder: str) -> None:
         "checkpoints": {"theirs": {"encoder": encoder}},
         "trim": {"own_recordings": {"checkpoints": ["theirs"]}},
     }
-    with pytest.raises(UserError, match=rf"^checkpoints\.theirs: encoder {encoder} needs `path`, its file or folder$"):
-        check(OWN, config)
+    assert check(OWN, config).mistakes == [f"checkpoints.theirs: encoder {encoder} needs `path`, its file or folder"]
+
+
+def test_a_module_that_is_not_installed_is_one_line() -> None:
+    config = {
+        "checkpoints": {"theirs": {"encoder": "hear", "options": {"module": "absent.vqt"}}},
+        "trim": {"own_recordings": {"checkpoints": ["theirs"]}},
+    }
+    (line,) = check(OWN, config).mistakes
+    assert line.startswith("checkpoints.theirs: encoder hear needs absent.vqt, and no module absent is installed")
 
 
 def test_copies_of_published_sets_that_are_not_there_are_named_with_their_folders() -> None:

@@ -189,7 +189,11 @@ def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
 def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
     for run in {run.corpus: run for run in plan.imported_runs}.values():
         stated = plan.config.checkpoints[run.corpus].path
-        external = plan.levels.external_files(run)
+        try:
+            external = plan.levels.external_files(run)
+        except UserError as error:
+            yield str(error)
+            continue
         for path in external if external is not None else [Path(stated)] if stated else []:
             if not path.is_file():
                 yield f"{origin.at('checkpoints', run.corpus, 'path')}: {_describe_absence(path, 'file')}"
