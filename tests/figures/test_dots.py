@@ -116,3 +116,14 @@ def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
     across = [line for line in panel.lines if list(np.ravel(line.get_ydata())) == [0, 1]]
     values = figure_asserts.macro_f1(results, augmentation="crop")
     assert [float(np.ravel(line.get_xdata())[0]) for line in across] == pytest.approx([100 * values.mean()])
+
+
+def test_a_number_on_data_that_others_trained_the_encoder_on_is_marked(tmp_path: Path) -> None:
+    results = synthetic_studies.frozen_encoders(tmp_path)
+    corpus = next(iter(results.manifest["cells"]))["factors"]["corpus"]
+    results.manifest["training_data"] = {corpus: {"names": ["openmic"], "evaluated": ["openmic"]}}
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
+    marked = figure_asserts.numbers(results).query("tested_on_training_data == 'yes'")
+    assert len(marked) == 2
+    assert sum(text.endswith(" ‡") for text in texts) == 2
+    assert any("‡ on data that others trained the encoder on" in text for text in texts)

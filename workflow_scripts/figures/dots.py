@@ -16,6 +16,7 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, as_table, method_columns
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
 
@@ -27,7 +28,10 @@ READING = (
     f"Dots: mean with {INTERVAL}. Vertical lines: the means of baselines, such as training from scratch and floors; "
     "the intervals of baselines are in the csv. Each panel has its own horizontal scale."
 )
-COLUMNS = method_columns("method role", "mean ci_low ci_high half_width variance_sources replicate")
+MARKED = f"{ON_TRAINING_DATA} on data that others trained the encoder on"
+COLUMNS = method_columns(
+    "method role", "mean ci_low ci_high half_width variance_sources replicate tested_on_training_data"
+)
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
 MIN_WIDTH = 4.5  # inches: the note on twins
@@ -80,7 +84,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         for row in plotting.records(references)
     ]
     plotting.add_legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
-    plotting.add_heading(figure, study.title, numbers["source"])
+    notes = [MARKED] if (numbers["tested_on_training_data"] == "yes").any() else []
+    plotting.add_heading(figure, study.title, numbers["source"], notes=notes)
     return figure
 
 
@@ -139,7 +144,7 @@ def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: 
     bars = None if pd.isna(row.ci_low) else [[row.mean - row.ci_low], [row.ci_high - row.mean]]
     panel.errorbar(row.mean, height, xerr=bars, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     panel.annotate(
-        number_format.number(row.mean, measure.decimals),
+        _number(row, measure),
         (row.mean, height),
         xytext=(0, 6),
         textcoords="offset points",
@@ -149,6 +154,12 @@ def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: 
         path_effects=plotting.halo(),
         zorder=4,
     )
+
+
+def _number(row: Any, measure: number_format.Measure) -> str:
+    """Return a mean, with a mark if others trained the encoder on the data."""
+    text = number_format.number(row.mean, measure.decimals)
+    return f"{text} {ON_TRAINING_DATA}" if row.tested_on_training_data == "yes" else text
 
 
 def _absent(panel: Axes, height: int, reason: str) -> None:
@@ -171,7 +182,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
     def sentence(label: str, rows: pd.DataFrame) -> str:
         measured = plotting.records(plotting.measured_rows(rows))
-        means = [f"{row.method} {number_format.number(row.mean, measure.decimals)}" for row in measured]
+        means = [f"{row.method} {_number(row, measure)}" for row in measured]
         return plotting.panel_sentence(label, rows, means)
 
     return plotting.describe_panels(labels.capital(measure.heading), numbers, sentence)

@@ -13,6 +13,7 @@ import yaml
 from workflow_scripts.core.escapes import markdown, markdown_cell
 from workflow_scripts.report import number_format
 from workflow_scripts.report.labels import TWIN
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.schema import MEASURED
 
@@ -79,7 +80,8 @@ class ModelCard:
         }
         if self.data:
             head["datasets"] = [data.name for data in self.data]
-        results = [_result(row) for row in self._measured()]
+        # hubs rank these numbers, without marks
+        results = [_result(row) for row in self._measured() if not _is_on_training_data(row)]
         if results:
             head["model-index"] = [{"name": self.title, "results": results}]
         return head
@@ -99,7 +101,12 @@ class ModelCard:
     def _data(self) -> str:
         steps = [_training(data) for data in self.data]
         if self.published:
-            steps.insert(0, f"Weights of others, imported from `{self.published}`: see its publication for the data.")
+            stated = [names for names in self.cells.get("trained_on", []) if names][:1]
+            trained_on = f", trained on {markdown(stated[0])}" if stated else ""
+            steps.insert(
+                0,
+                f"Weights of others, imported from `{self.published}`{trained_on}: see its publication for the data.",
+            )
         return "\n\n".join(["## Data", *(steps or ["None: the encoder was not trained."])])
 
     def _results(self) -> str:
@@ -118,6 +125,11 @@ class ModelCard:
             if of_a_trial
             else "a scenario that trains the encoder changed these weights before the test."
         )
+        if any(map(_is_on_training_data, self._measured())):
+            table += (
+                f"\n\n{ON_TRAINING_DATA} The encoder was trained on this data set by others, so the number does not show "
+                "how well it does on new data."
+            )
         return f"## Results\n\n{explanation}\n\n{table}"
 
     def _use(self) -> str:
@@ -203,6 +215,11 @@ def _result(row: Any) -> dict[str, Any]:
     }
 
 
+def _is_on_training_data(row: Any) -> bool:
+    """Return whether a row of the table of cells is on data that others trained the encoder on."""
+    return bool(row.tested_on_training_data == "yes")
+
+
 def _measure_name(row: Any) -> str:
     measure = number_format.measure(row.metric)
     return f"{measure.name} ({row.scenario}, {row.head}, {row.fraction} of labels, {row.protocol})"
@@ -211,6 +228,8 @@ def _measure_name(row: Any) -> str:
 def _table_row(row: Any) -> list[str]:
     measure = number_format.measure(row.metric)
     mean = number_format.number(row.mean * measure.scale, measure.decimals)
+    if _is_on_training_data(row):
+        mean = f"{mean} {ON_TRAINING_DATA}"
     interval = number_format.interval(row.ci_low, row.ci_high, measure) or "none"
     texts = [row.dataset, row.head, row.scenario, row.fraction, row.protocol, measure.heading, mean, interval]
     return [markdown_cell(str(text)) for text in (*texts, f"{row.n_trials:g}", row.source)]

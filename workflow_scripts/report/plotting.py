@@ -436,16 +436,17 @@ def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> No
         figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
 
 
-def add_heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
-    """Add the title and, below it, the note on twins; the figure grows by their height."""
+def add_heading(figure: Figure, title: str, sources: Iterable[str], *, notes: Sequence[str] = ()) -> None:
+    """Add the title and, below it, the note on twins and others of one line; the figure grows by their height."""
     lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
-    has_twins = any(TWIN in source.split() for source in sources)
-    heading = HEADING_LINE_HEIGHT * (len(lines) + has_twins + 0.5)
+    if any(TWIN in source.split() for source in sources):
+        notes = [TWIN_LINE, *notes]
+    heading = HEADING_LINE_HEIGHT * (len(lines) + len(notes) + 0.5)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + heading)
     share = heading / (height + heading)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - share))  # type: ignore[union-attr, call-arg]
     left, top, line = 0.05 / width, 1 - 0.05 / (height + heading), HEADING_LINE_HEIGHT / (height + heading)
     figure.text(left, top, "\n".join(lines), va="top", fontsize=10, weight="bold", linespacing=1.1)
-    if has_twins:
-        figure.text(left, top - line * len(lines), TWIN_LINE, va="top", fontsize=8, color=GREY)
+    if notes:
+        figure.text(left, top - line * len(lines), "\n".join(notes), va="top", fontsize=8, color=GREY)
