@@ -274,6 +274,25 @@ def test_without_tables_or_training_the_card_says_so(tmp_path, capsys):
     assert "not trained" in body
 
 
+def test_the_card_marks_numbers_on_data_that_others_trained_the_encoder_on(tmp_path):
+    results = Results(tmp_path)
+    levels = factors("pase", "frozen", "openmic")
+    for dataset in ("openmic", "gtzan"):
+        results.add(levels | {"dataset": dataset}, [0.5, 0.52, 0.55])
+    results.manifest["training_data"] = {"audioset_music": {"names": ["openmic", "msd"], "evaluated": ["openmic"]}}
+    statistics(results)
+    run = tmp_path / "pretrained" / path_of(Run(**{factor: levels[factor] for factor in PRETRAINING}))
+    write_run(run, checkpoint={"file": "a.ckpt"})
+    export.main(["--run", str(run), "--to", str(tmp_path / "out")])
+    head, body = head_of(tmp_path / "out")
+    assert "| openmic | linear | frozen | 100pct | wu2021 | macro F1 (%) | 52.3 ‡ |" in body
+    assert "| gtzan | linear | frozen | 100pct | wu2021 | macro F1 (%) | 52.3 |" in body
+    assert "‡ The encoder was trained on this data set by others" in body
+    assert "imported from `a.ckpt`, trained on openmic, msd" in body
+    (model,) = head["model-index"]
+    assert {result["dataset"]["type"] for result in model["results"]} == {"gtzan"}
+
+
 SUPERVISED = factors("pase", "supervised", "openmic")
 IMPORTED = factors("pase", "fine_tuned", "openmic", workers="none", corpus="official")
 
@@ -309,6 +328,14 @@ def test_the_card_names_all_that_the_encoder_learned_from(content, title, datase
         (["--encoder", "pase", "--name", "class"], "no name of a Python module"),
         (["--encoder", "pase", "--options", "[]"], "--options: give a JSON object"),
         (["--encoder", "module"], "is not part of Prelude"),
+        (["--encoder", "pase", "--name", "numpy"], "the export would hide the Python module numpy: choose another"),
+        (["--encoder", "pase", "--name", "math"], "the export would hide the Python module math"),
+        (["--encoder", "pase", "--license", "CC BY 4.0"], "--license: 'CC BY 4.0' is no name that hubs read"),
+        (["--encoder", "pase", "--license", ""], "--license: '' is no name"),
+        (["--encoder", "pase", "--seed", "-1"], "--seed: -1 is not allowed"),
+        (["--encoder", "pase", "--seed", str(2**64)], "--seed: 18446744073709551616 is not allowed"),
+        (["--run", "nowhere", "--seed", "1"], "--options and --seed are those of --encoder"),
+        (["--run", "nowhere", "--options", "{}"], "--options and --seed are those of --encoder"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, message, tmp_path):

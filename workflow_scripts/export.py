@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ from workflow_scripts.report.model_card import OTHER, ModelCard, TrainingSet
 from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, read_table
 
 LICENSE_FILE = "LICENSE"
+SEEDS = 2**63  # of torch
 NO_CELLS = pd.DataFrame({"status": []})
 
 
@@ -64,15 +67,19 @@ class Results:
 def main(argv: list[str] | None = None) -> None:
     """Export one encoder."""
     arguments = _parser().parse_args(argv)
+    _check_license(arguments.license)
+    if arguments.seed is not None and not 0 <= arguments.seed < SEEDS:
+        raise UserError(f"--seed: {arguments.seed} is not allowed; allowed: 0 to 2^63 - 1")
     if arguments.run is not None:
+        if (arguments.options, arguments.seed) != (None, None):
+            raise UserError("--options and --seed are those of --encoder; a run has its own: leave them out")
         encoder, results = ExportedEncoder.from_file(arguments.run / ENCODER), _read_results(arguments.run)
     else:
-        options = parse_options(arguments.options)
-        encoder = ExportedEncoder.untrained(arguments.encoder, options, seed=arguments.seed)
+        options = parse_options(arguments.options or "{}")
+        encoder = ExportedEncoder.untrained(arguments.encoder, options, seed=arguments.seed or 0)
         results = Results(cells=NO_CELLS)
     package = arguments.name or f"prelude_{encoder.name}"
-    if not package.isidentifier() or keyword.iskeyword(package):
-        raise UserError(f"--name: {package!r} is no name of a Python module: use letters, digits and _")
+    _check_name(package)
     folder: Path = arguments.to
     clear_export(folder)
     facts = encoder.facts()
@@ -95,6 +102,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     write_text(folder / "README.md", card.render())
     print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+
+def _check_license(name: str) -> None:
+    """Raise `UserError` unless a licence is one of the names that hubs read."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
+        raise UserError(f"--license: {name!r} is no name that hubs read: state it as cc-by-4.0, mit or {OTHER}")
+
+
+def _check_name(package: str) -> None:
+    """Raise `UserError` unless a package of this name can be imported and hides no other."""
+    if not package.isidentifier() or keyword.iskeyword(package):
+        raise UserError(f"--name: {package!r} is no name of a Python module: use letters, digits and _")
+    if package in sys.stdlib_module_names or package in (PACKAGE.name, *packages_distributions()):
+        raise UserError(f"--name: the export would hide the Python module {package}: choose another name")
 
 
 def _read_results(run: Path) -> Results:
@@ -156,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path, help="folder of a run, or of a cell that keeps an encoder")
     source.add_argument("--encoder", metavar="NAME", help="level of an encoder that is not trained")
-    parser.add_argument("--options", default="{}", metavar="JSON", help="options of --encoder")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights of --encoder")
+    parser.add_argument("--options", metavar="JSON", help="options of --encoder")
+    parser.add_argument("--seed", type=int, help="seed of the initial weights of --encoder (0)")
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--hear", action="store_true", help="add a package with the interface of HEAR")
     parser.add_argument("--onnx", action="store_true", help="add an ONNX file (needs the extra onnx)")
