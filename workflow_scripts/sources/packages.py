@@ -35,7 +35,7 @@ def fetch_package(name: str, version: str, *, sha256: str, target: Path) -> None
             reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}"
             raise UserError(
                 f"package {name} {version} could not be fetched ({reason}): connect to the internet or to a package "
-                "index, or give your own copy of the file as `path`"
+                "index, or state `package: null` and your own copy of the file as `path`"
             )
         if (fetched := digest_file(archives[0])) != sha256:
             raise UserError(
