@@ -109,8 +109,8 @@ def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
             raise UserError(f"{origin.at('checkpoints', name, 'package')}: {checkpoint.encoder} takes a path instead")
         if not is_external and (checkpoint.path is None) == (checkpoint.package is None):
             raise UserError(
-                f"{origin.at('checkpoints', name)}: state either path, your copy of the file, or package, that holds it; "
-                "null removes the other"
+                f"{origin.at('checkpoints', name)}: state either path, your copy of the file, or package, that "
+                "holds it; null removes the other"
             )
         options = checkpoint.options_of_encoder(is_external=is_external)
         registry.options(module, options, where=origin.at("checkpoints", name, "options"))

@@ -127,8 +127,8 @@ class ModelCard:
         )
         if any(map(_is_on_training_data, self._measured())):
             table += (
-                f"\n\n{ON_TRAINING_DATA} The encoder was trained on this data set by others, so the number does not show "
-                "how well it does on new data."
+                f"\n\n{ON_TRAINING_DATA} The encoder was trained on this data set by others, so the number does not "
+                "show how well it does on new data."
             )
         return f"## Results\n\n{explanation}\n\n{table}"
 
