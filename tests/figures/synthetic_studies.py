@@ -210,10 +210,14 @@ def filters_of_encoders(
     kind: str,
     datasets: Sequence[str],
     floors: Sequence[str],
+    corpora: Sequence[str] = (),
     workers: Sequence[str] = ("contrastive",),
     size: int = 32,
 ) -> Results:
-    """Encoders pre-trained on each of the data sets, and floors, with their embeddings of the test clips."""
+    """Encoders pre-trained on each of the corpora, and floors, with their embeddings of the test clips.
+
+    The corpora are the data sets; for a comparison of two data sets, the first.
+    """
     results = figure_asserts.make_study(
         folder,
         figure={"kind": kind},
@@ -221,7 +225,7 @@ def filters_of_encoders(
         grid={
             "encoder": ["samplecnn"],
             "workers": workers,
-            "corpus": datasets[:1] if kind == "out_of_domain" else datasets,
+            "corpus": corpora or (datasets[:1] if kind == "out_of_domain" else datasets),
             "dataset": datasets,
         },
         floors=floors,

@@ -40,6 +40,16 @@ def test_means_are_those_of_the_stored_embeddings(results: Results, numbers: pd.
     np.testing.assert_allclose(means, qualities.of_clips[0][chosen].mean(axis=0))
 
 
+def test_all_encoders_have_the_data_set_of_pre_training_on_the_same_axis(tmp_path: Path) -> None:
+    floors = ["random_samplecnn", "sound_qualities"]
+    results = synthetic_studies.filters_of_encoders(
+        tmp_path, kind="out_of_domain", datasets=["magnatagatune", "msd"], corpora=["msd"], floors=floors
+    )
+    points = figure_asserts.numbers(results).query("part == 'filter'")
+    assert set(points["encoder"]) == {"samplecnn", "random_samplecnn"}
+    assert set(points["dataset"]) == {"msd magnatagatune"}
+
+
 def test_tags_that_both_data_sets_have_are_compared_too(numbers: pd.DataFrame) -> None:
     tags = numbers.loc[numbers["quantity"].str.startswith("tag "), "quantity"]
     assert set(tags) == {f"tag {name}" for name in figure_asserts.TAGS[:8]}

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.figures._encoders import FrozenEncoder, frozen_encoders, interval_fields
+from workflow_scripts.levels.factors import NONE
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.sizes.sound_qualities import QUALITIES
 from workflow_scripts.planning.manifest import Study
@@ -68,16 +69,20 @@ class Options(LevelOptions):
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return the agreement of each quality and shared tag, each filter's means, and the clips of chosen filters.
 
-    `value` of a filter is its mean in the data set of pre-training, `other_value` that in the other one.
+    `value` of a filter is its mean in the first data set, that of the first encoder's pre-training, and `other_value`
+    that in the other one: the same for all encoders, which share the axes.
     """
     by_name: dict[str, list[FrozenEncoder]] = {}
     for encoder in frozen_encoders(study, evidence, without=options.measured_by):
         by_name.setdefault(encoder.name, []).append(encoder)
     cells = evidence.manifest.cells_of(study)
+    corpora = (encoder.method.levels["corpus"] for encoders in by_name.values() for encoder in encoders)
+    first = next((corpus for corpus in corpora if corpus != NONE), "")
     rows: list[dict[str, object]] = []
     for name, encoders in by_name.items():
         shared = {"study": study.name, **encoders[0].fields, "panel": name}
-        pair = agreement.read_pair([encoder.cell for encoder in encoders], cells, measured_by=options.measured_by)
+        own = [encoder.cell for encoder in encoders]
+        pair = agreement.read_pair(own, cells, first=first, measured_by=options.measured_by)
         if isinstance(pair, str):
             rows.append(shared | encoders[0].missing(pair))
             continue

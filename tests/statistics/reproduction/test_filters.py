@@ -22,10 +22,18 @@ TRAINED, UNTRAINED = {"encoder": "samplecnn"}, {"encoder": "random_samplecnn"}
 ROW = "B.fig7_8.techno"
 
 
-def study(folder: Path, *, datasets: tuple[str, ...] = ("magnatagatune",), floors: tuple[str, ...] = ()) -> Any:
-    kind = "out_of_domain" if len(datasets) == 2 else "factors"
+def study(
+    folder: Path,
+    *,
+    datasets: tuple[str, ...] = ("magnatagatune",),
+    corpora: tuple[str, ...] = (),
+    floors: tuple[str, ...] = (),
+) -> Any:
+    kind = "out_of_domain" if len(datasets) > 1 else "factors"
     floors = ("random_samplecnn", *floors)
-    return synthetic_studies.filters_of_encoders(folder, kind=kind, datasets=list(datasets), floors=list(floors))
+    return synthetic_studies.filters_of_encoders(
+        folder, kind=kind, datasets=list(datasets), corpora=list(corpora), floors=list(floors)
+    )
 
 
 def value(results: Any, quantity: str, of: dict, **more: object) -> dict:
@@ -107,11 +115,30 @@ def test_agreement_is_the_mean_rank_correlation_over_filters(tmp_path: Path) -> 
     gain = value(results, "filter_agreement_gain", TRAINED, over=UNTRAINED)
     assert gain["value"] == pytest.approx(np.mean(of) - np.mean(over))
     cells = results.read().cells
-    pair = read_pair([cell for cell in cells if cell.matches(TRAINED)], cells)
+    pair = read_pair([cell for cell in cells if cell.matches(TRAINED)], cells, first="magnatagatune")
     assert not isinstance(pair, str)
     estimates = estimate_agreement(pair)
     lowest = int(np.argmin([estimates.interval(place).low for place in range(len(of))]))
     assert value(results, "weakest_filter_agreement", TRAINED)["value"] == pytest.approx(of[lowest])
+
+
+def test_an_untrained_encoder_reads_the_data_sets_in_the_order_of_the_trained_one(tmp_path: Path) -> None:
+    """Resamples are of the same clips then, whichever data set is named first."""
+    results = study(tmp_path, datasets=("magnatagatune", "msd"), corpora=("msd",), floors=("sound_qualities",))
+    of, over = (value(results, "filter_agreement", side) for side in (TRAINED, UNTRAINED))
+    gain = value(results, "filter_agreement_gain", TRAINED, over=UNTRAINED)
+    assert gain["value"] == pytest.approx(of["value"] - over["value"])
+    assert np.isfinite(gain["ci_low"])
+
+
+def test_agreements_on_other_clips_are_not_compared(tmp_path: Path) -> None:
+    results = study(tmp_path, datasets=("magnatagatune", "msd", "gtzan"), floors=("sound_qualities",))
+    for cell in results.manifest["cells"]:  # one reads the first two data sets, the other the first and the last
+        levels = (cell["factors"]["encoder"], cell["factors"]["dataset"])
+        if levels in (("samplecnn", "gtzan"), ("random_samplecnn", "msd")):
+            cell["jobs"] = []
+    line = value(results, "filter_agreement_gain", TRAINED, over=UNTRAINED)
+    assert (line["verdict"], line["reason"]) == ("not run", "`of` and `over` have other test clips")
 
 
 def test_the_filters_of_several_encoders_have_no_agreement(tmp_path: Path) -> None:

@@ -107,14 +107,18 @@ def _with_mean(values: np.ndarray) -> np.ndarray:
 
 
 def read_pair(
-    encoder_cells: Sequence[PlannedCell], cells: Sequence[PlannedCell], *, measured_by: str = MEASURED_BY
+    encoder_cells: Sequence[PlannedCell],
+    cells: Sequence[PlannedCell],
+    *,
+    first: str,
+    measured_by: str = MEASURED_BY,
 ) -> tuple[Side, Side] | str:
-    """Read what an encoder's filters respond to in two data sets, the one it was pre-trained on first.
+    """Read what an encoder's filters respond to in two data sets, the one called `first` before the other.
 
-    `cells` are those among which the clips' qualities are found, as embeddings of the encoder `measured_by`. Returns
-    the reason where something is missing.
+    Encoders that are compared need the same order, which an untrained one does not have of its own. `cells` are those
+    among which the clips' qualities are found, as embeddings of the encoder `measured_by`. Returns the reason where
+    something is missing.
     """
-    corpus = encoder_cells[0].factors["corpus"] if encoder_cells else ""
     by_dataset: dict[str, PlannedCell] = {}
     for cell in encoder_cells:
         if cell.job("embed"):
@@ -122,7 +126,7 @@ def read_pair(
     if len(by_dataset) != 2:
         return f"agreement needs an encoder with two data sets, not {len(by_dataset)}"
     sides = []
-    for dataset in sorted(by_dataset, key=lambda name: name != corpus):
+    for dataset in sorted(by_dataset, key=lambda name: (name != first, name)):
         responses = read_responses(by_dataset[dataset])
         measuring = [
             cell

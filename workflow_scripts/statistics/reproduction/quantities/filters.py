@@ -25,6 +25,7 @@ from workflow_scripts.statistics.samples import differing_factors
 
 ENCODED = (*PRETRAINING, "dataset")  # factors that identify embeddings
 NOT_RUN = "no embeddings of the test clips"
+OTHER_CLIPS = "`of` and `over` have other test clips"
 
 
 class ClassOptions(StrictModel):
@@ -108,7 +109,7 @@ def _class_excess(
     sides = [side for side in read if side is not None]
     responses = sides[0]
     if any(list(side.names) != list(responses.names) for side in sides):
-        return NoValue(reason="`of` and `over` have other test clips")
+        return NoValue(reason=OTHER_CLIPS)
     classes = selection.options.classes
     unknown = [name for name in classes if name not in responses.facts.classes]
     if unknown:
@@ -139,18 +140,25 @@ def _factor_groups(responses: Responses) -> list[np.ndarray]:
 def _agreement(selection: Selection, results: Results, *, choose: Callable[[Estimates], int]) -> Estimate | NoValue:
     pairs: list[tuple[Side, Side]] = []
     encoders = [side[0] for side in (selection.of, selection.over) if side]
+    first = encoders[0][0].factors["corpus"] if encoders[0] else ""
     for of_encoder in encoders:
         require_named([factor for factor in differing_factors(of_encoder) if factor in PRETRAINING], selection)
-        pair = read_pair(of_encoder, results.manifest.cells)
+        pair = read_pair(of_encoder, results.manifest.cells, first=first)
         if isinstance(pair, str):
             return NoValue(reason=pair)
         pairs.append(pair)
+    if any(_clips(pair) != _clips(pairs[0]) for pair in pairs):
+        return NoValue(reason=OTHER_CLIPS)
     estimates = results.compute_once(
         ("agreement", *(tuple(_keys(of_encoder)) for of_encoder in encoders)),
         lambda: agreement.estimate_agreement(pairs[0], over=pairs[1] if len(pairs) > 1 else ()),
     )
     cells = [of_encoder[0] for of_encoder in encoders]
     return _estimate(estimates, choose(estimates), cells, [side.responses for side in pairs[0]], results)
+
+
+def _clips(pair: Sequence[Side]) -> list[tuple[str, list[str]]]:
+    return [(side.responses.facts.dataset, list(side.responses.names)) for side in pair]
 
 
 def _last(estimates: Estimates) -> int:
