@@ -35,3 +35,15 @@ def test_tags_are_in_the_order_of_the_data_set_the_first_at_the_bottom(results: 
 
 def test_it_names_the_tags_with_the_largest_excess_and_the_clips_behind_them(results: Results) -> None:
     assert "10 clips of each filter: most" in figure_asserts.description(results)
+
+
+def test_an_encoder_that_was_not_run_keeps_its_panel_beside_the_untrained_one(own_results: Results) -> None:
+    trained = next(cell for cell in own_results.read().cells if cell.factors["encoder"] == "samplecnn")
+    embeddings = trained.job("embed")
+    assert embeddings is not None
+    embeddings.output.unlink()
+    figure_asserts.remove_cells(own_results, encoder="samplecnn")
+    numbers = figure_asserts.numbers(own_results)
+    assert list(numbers.query("status == 'missing'")["encoder"]) == ["samplecnn"]
+    assert "not run" in figure_asserts.description(own_results)
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(own_results))

@@ -121,7 +121,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         panel.set_yticks(range(len(tags)), tags if panel in (axes[0], dots) else [""] * len(tags), fontsize=SMALL)
         panel.tick_params(axis="y", length=0)
     if len(counts):
-        bar = figure.colorbar(axes[0].images[0], ax=axes[: len(panels)], location="bottom", fraction=0.03, pad=0.01)
+        image = next(panel.images[0] for panel in axes if panel.images)  # an encoder that was not run has none
+        bar = figure.colorbar(image, ax=axes[: len(panels)], location="bottom", fraction=0.03, pad=0.01)
         bar.set_label(
             f"clips with the tag among the {int(counts['top'].iloc[0])} that activate a filter most", fontsize=8
         )
