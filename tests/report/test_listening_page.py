@@ -116,6 +116,10 @@ def test_rows_are_sorted_by_the_first_chosen_filter_and_by_a_click(whole: Any) -
     whole.wait_for_function("document.querySelector('#clips tbody td:nth-child(4)').innerText === '0'")
     assert column(whole, 4) == [str(number) for number in range(10)]
     assert "5,329 rows of Music, 3 of 512 filters" in whole.inner_text("#state")
+    whole.click("#clips thead th:has-text('11')")
+    values = [float(text) for text in column(whole, 3)]
+    assert values == sorted(values, reverse=True), "the first click shows what activates a filter most"
+    assert values[0] > 2
 
 
 def test_a_search_finds_labels_and_clips_and_shows_them_as_text(whole: Any) -> None:

@@ -104,7 +104,9 @@
   // Columns state their types, which DataTables would look up in all rows, and read their value from the row's place in the data, so that no value is copied.
   function numberColumn(title, values, place) {
     const read = (row, type) => (type === "display" ? values[row][place].toPrecision(4) : values[row][place]);
-    return { title: escapeText(title), data: null, render: read, type: "num", searchable: false, className: "dt-right" };
+    // a click sorts the largest to the top, which is what one listens to
+    const orderSequence = ["desc", "asc"];
+    return { title: escapeText(title), data: null, render: read, type: "num", searchable: false, orderSequence, className: "dt-right" };
   }
 
   function textColumn(title, read) {
@@ -129,7 +131,7 @@
       textColumn("clip", (row) => set.clips[row].clip),
       textColumn("group", (row) => set.clips[row].group),
       { title: "segment", data: null, render: (row) => set.clips[row].segment, type: "num", searchable: false, className: "dt-right" },
-      textColumn("labels", (row) => set.clips[row].labels.map((label) => set.classes[label]).join(", ")),
+      { ...textColumn("labels", (row) => set.clips[row].labels.map((label) => set.classes[label]).join(", ")), className: "labels" },
       ...tags.map(([head, place]) =>
         numberColumn(`${set.heads[head].classes[place]} (${set.heads[head].label})`, set.heads[head].scores, place),
       ),
