@@ -42,7 +42,8 @@ READING = (
     "clips are another order in each curve. Right: the activations of each clip sorted by size, mean over clips with "
     "the quartiles as a band. The flatter the right curve, the more filters respond to a clip; the dotted line is the "
     "effective number of filters (exponential of the entropy). Below: differences between data sets with their "
-    f"{CONFIDENCE} confidence intervals over clusters of test clips. Untrained networks show what needs no training."
+    f"{CONFIDENCE} confidence intervals over clusters of test clips. Untrained networks show what needs no training. "
+    "Each panel has its own vertical scale."
 )
 CURVE, PROFILE, MEASURE, DIFFERENCE = "filter", "clip", "measure", "difference"
 COLUMNS = (

@@ -44,7 +44,7 @@ READING = (
     "blue negative. The order and the signs of factors are arbitrary: here the first explains most variance, and the "
     "largest loading of each is positive. Dots: by how much more often clips with a class are among those that "
     f"activate these filters most than in the test set, with {CONFIDENCE} confidence intervals over clusters of test "
-    "clips. The untrained network shows what needs no training."
+    "clips. The untrained network shows what needs no training. Each panel of dots has its own scale."
 )
 LOADING, EXCESS = "loading", "class"
 COLUMNS = (

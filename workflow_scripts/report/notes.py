@@ -103,7 +103,7 @@ def _on_epoch_limits(measured: pd.DataFrame) -> Iterable[str]:
     counts = [f"{count:,} on {labels.name(str(dataset))}" for dataset, count in by_dataset.items()]
     total = number_format.count(int(by_dataset.sum()), "trials")
     yield (
-        f"{total} ended at the limit of epochs, not because the validation loss had stopped falling "
+        f"{total} ended at the limit of epochs, not because validation had stopped improving "
         f"({', '.join(counts)}): a higher limit (max_epochs) may change these numbers."
     )
 
