@@ -219,7 +219,7 @@ MEANINGS = {
     "explained": "share of the variance of all filters that the factor explains, percent",
     "top": "clips of each filter that count, those that activate it most",
     "distinct": "test clips with the tag that are among those of any filter",
-    "other_value": "mean of the quality in the second data set (`dataset`); `value` is that in the first, that of pre-training",
+    "other_value": "mean of the quality in the second data set of `dataset`; `value` is that in the first",
     "null_low": "lower end of the range that chance leaves if filters are paired at random",
     "null_high": "upper end of the same",
     "outcome": "`crossing`, `always better`, `never better` or `undetermined`",
