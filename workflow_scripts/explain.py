@@ -10,42 +10,25 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.validation import parse_json
-from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning import layout
 from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study, read_manifest
-from workflow_scripts.report import labels, number_format, renderers, status, study_table
-from workflow_scripts.statistics.failure_reasons import missing_reason
-from workflow_scripts.statistics.tables.schema import read_tables
+from workflow_scripts.report import labels, number_format, status, study_table
+from workflow_scripts.report.cell_explanation import CellExplanation, StoredTrials, explain_cell, print_numbers
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, read_tables
 from workflow_scripts.statistics.trials import read_trials
 
-PROFILE = "config/profiles/local"
-PER_TRIAL = ("trial", "seed", "value", "train_clips", "epochs", "seconds")
-PER_CELL = {
-    "code": "code digest",
-    "config": "config digest",
-    "data_digest": "data digest",
-    "source": "data source",
-    "test_clips": "test clips",
-    "quarantined": "quarantined clips",
-    "device": "device",
-}
 #: what the table prints behind the label of a floor, and of a column
 PRINTED = re.compile(r" \((floor|(twin|local|download)(, (twin|local|download))*)\)")
-OF_RECORD = ("python", "platform", "started", "peak_memory_bytes")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -113,107 +96,64 @@ def _simplify(text: str) -> str:
 
 
 def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
-    yield from _number(study, entry, results)
-    attempts = read_attempts(manifest.journal)
-    for cell in entry:
-        yield ""
-        yield f"Pre-training seed {cell.factors['pretrain_seed']}: {cell.path}"
-        for factor in FACTORS:
-            yield f"  {labels.name(factor)}: {cell.factors[factor]}"
-        yield from _cell(study, cell) if cell.path.is_file() else [f"  {missing_reason(cell)}"]
-        yield from _provenance(status.list_statuses(replace(manifest, cells=(cell,)), attempts, compare_files=True))
-        yield "  To reproduce it:"
-        yield f"    {_command(cell, manifest)}"
-
-
-def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
-    """Yield the number as the table shows it, in each metric of the data set."""
+    """Yield the lines about a number."""
     table = study_table.build(study, read_tables(results / layout.STATISTICS_FOLDER))
-    row = tuple(labels.name(entry[0].factors[factor]) for factor in study.rows)
-    levels = tuple(entry[0].factors[factor] for factor in study.columns)
-    printed_row = next(other for other in table.rows if other.labels == row)
-    yield f"{table.title}"
-    for column, number in zip(table.columns, printed_row.entries, strict=True):
-        if column.levels != levels:
-            continue
-        yield f"{printed_row.label}, {column.heading}: {renderers.entry_text(number, column.measure)}"
-        errors = renderers.std_errors_text(number, column.measure)
-        if errors:
-            yield f"  standard errors: {errors}"
-        if number.rank:
-            yield f"  {renderers.RANK_WORDS[number.rank]}"
-        if number.reason:
-            yield f"  {number.reason}"
+    yield table.title
+    method = tuple(entry[0].factors[factor] for factor in METHOD_FACTORS)
+    for printed in print_numbers([(study, table)]).get(method, ()):
+        yield f"{printed.row}, {printed.column}: {printed.number}"
+        yield from (f"  {remark}" for remark in printed.remarks)
     yield from (f"  {note}" for note in (table.notes[0], *table.warnings))
+    attempts = read_attempts(manifest.journal)
+    metrics = [read.metric for read in study.per_metric(entry[0].factors["dataset"])]
+    for cell in entry:
+        trials = StoredTrials(read_trials(cell.path)).of(cell) if cell.path.is_file() else None
+        jobs = status.list_statuses(replace(manifest, cells=(cell,)), attempts, compare_files=True)
+        yield ""
+        yield from _print_cell(
+            explain_cell(
+                cell,
+                manifest,
+                trials=trials,
+                metrics=metrics,
+                statuses={job.job: job for job in jobs},
+                find=_find_record,
+            )
+        )
 
 
-def _cell(study: Study, cell: PlannedCell) -> Iterator[str]:
-    trials = read_trials(cell.path)
-    if set(trials["code"]) != {cell.code} or set(trials["config"]) != {cell.config}:
-        yield f"  These trials are stale: the plan expects code {cell.code} and config {cell.config}."
-    for column, name in PER_CELL.items():
-        yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
-    yield from (f"  {line}" for line in _record(cell.path.with_name(result_files.RECORD)))
-    for read in study.per_metric(cell.factors["dataset"]):
-        rows = trials[trials["metric"] == read.metric].sort_values("trial")
-        if rows.empty:
-            yield f"  {read.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
-            continue
-        yield f"  trials ({read.metric} as stored, from 0 to 1):"
-        yield from (f"    {line}" for line in _trials(rows))
-
-
-def _trials(rows: pd.DataFrame) -> list[str]:
-    text: str = rows[list(PER_TRIAL)].rename(columns={"value": "metric"}).to_string(index=False)
-    return text.splitlines()
-
-
-def _record(path: Path) -> Iterator[str]:
-    """Yield the lines of a job's record on its run, with the energy if it was measured."""
-    record = _read(path)
-    for key, value in record.items():
-        if key in OF_RECORD or key.startswith("energy"):
-            yield f"{key.replace('_', ' ')}: {number_format.size(value) if key == 'peak_memory_bytes' else value}"
-    versions = record.get("versions") or {}
-    if versions:
-        yield f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
+def _find_record(path: Path) -> dict[str, Any] | None:
+    """Read a record; None if it is missing or damaged, which the state of its job says."""
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: run the job that writes it again") from error
-    return content if isinstance(content, dict) else {}
+        return find_record(path)
+    except UserError:
+        return None
 
 
-def _provenance(jobs: Sequence[status.JobStatus]) -> Iterator[str]:
-    """Yield why the trials are stale or damaged, then the jobs before them with code, time, device and state.
-
-    Jobs after the trials, which only figures read, are left out. Times are those of all attempts.
-    """
-    place = next((place for place, job in enumerate(jobs) if job.job.stage == status.EVALUATE), len(jobs))
-    before = jobs[:place]
-    changed = (status.STALE, status.DAMAGED)
-    yield from (f"  {job.state}: {job.reason}" for job in jobs[place : place + 1] if job.state in changed)
-    if before:
+def _print_cell(explained: CellExplanation) -> Iterator[str]:
+    yield f"Pre-training seed {explained.seed}: {explained.cell.path}"
+    yield from (f"  {factor}: {level}" for factor, _, level in explained.levels)
+    yield from (f"  {line}" for line in (explained.missing, *explained.remarks) if line)
+    yield from (f"  {name}: {value}" for name, value in explained.facts)
+    yield from (f"  {line}" for line in explained.not_measured)
+    if explained.trials:
+        yield "  trials:"
+        yield from (f"    {line}" for line in _align([explained.trials.headings, *explained.trials.rows]))
+    if explained.jobs:
         yield "  provenance:"
-    for job in before:
-        record = _read(job.job.record)
-        facts = [f"code {record['code']}"] if "code" in record else []
-        facts += [number_format.duration(job.seconds)] if "seconds" in record else []
-        facts += [f"on {record['device']}"] if record.get("device") else []
-        facts += [f"energy {record[key]}" for key in record if key.startswith("energy")]
-        facts += [f"{job.state}: {job.reason}"] if job.state != status.DONE else []
-        yield f"    {job.job.stage}: {job.job.output}" + (f" ({', '.join(facts)})" if facts else "")
+    for job in explained.jobs:
+        yield f"    {job.stage}: {job.output}" + (f" ({', '.join(job.facts)})" if job.facts else "")
+    if explained.log:
+        yield f"  log: {explained.log}"
+    yield "  To reproduce it:"
+    yield f"    {explained.command}"
 
 
-def _command(cell: PlannedCell, manifest: Manifest) -> str:
-    """Return the command that runs this cell again; `--force` does not run existing upstream jobs again."""
-    files = ["--configfile", *manifest.configfiles] if manifest.configfiles else []
-    return shlex.join([".venv/bin/snakemake", str(cell.path), "--force", "--profile", PROFILE, *files])
+def _align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows of a table as lines, with columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

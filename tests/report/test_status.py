@@ -78,7 +78,7 @@ def test_a_retried_job_is_counted_with_all_its_time_its_wait_and_why_it_failed_b
     assert job.reason.startswith("an attempt before: cancelled (SLURM: *** JOB 11 CANCELLED AT")
     assert job.wait_seconds == 45, "from its last submission"
     assert (job.seconds, job.gpu_seconds) == (7290, 7290), "of both attempts, without the wait of the first"
-    tables = status.read_statuses(manifest(results))
+    tables = status.tabulate(job_statuses(results))
     row = dict(zip(status.HEADINGS, tables.stages[0], strict=True))
     expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 01 min"}
     assert expected.items() <= row.items()
@@ -250,5 +250,5 @@ def test_only_troubled_jobs_are_listed(results, run):
     run.finish("pretrain.json")
     finish("pretrain")
     finish("embed")
-    ((name, state, *_),) = status.read_statuses(manifest(results)).troubles
+    ((name, state, *_),) = status.tabulate(job_statuses(results)).troubles
     assert (name, state) == ("pretrain audioset_music/seed0", status.DONE)

@@ -78,9 +78,8 @@ class Statuses:
     trouble_headings: tuple[str, ...] = TROUBLE_HEADINGS
 
 
-def read_statuses(manifest: Manifest) -> Statuses:
+def tabulate(jobs: Sequence[JobStatus]) -> Statuses:
     """Return the tables of the report."""
-    jobs = list_statuses(manifest, read_attempts(manifest.journal))
     troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED, STALE)]
     return Statuses(
         stages=tuple(by_stage(jobs)),

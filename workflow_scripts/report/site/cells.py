@@ -1,65 +1,50 @@
-"""Page of the cells behind one number of a table: those that differ only in the pre-training seed."""
+"""Page of the cells behind one number of a table: those that differ only in the pre-training seed.
+
+It shows what the command `explain` prints.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from workflow_scripts.core.provenance import digest
-from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Manifest, PlannedCell
+from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.report import labels
+from workflow_scripts.report.cell_explanation import CellExplanation, PrintedNumber, explain_cell
+from workflow_scripts.report.site import studies
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
-FOLDER = "cells"
-Key = tuple[str, ...]  # levels of `METHOD_FACTORS`, in their order
-
 
 @dataclass(frozen=True, kw_only=True)
 class CellContent:
-    """The cells of one number, which differ in the pre-training seed, with their levels by label."""
+    """The numbers that tables print of a method, the studies that show it without one, and its cells by seed."""
 
-    levels: tuple[tuple[str, str], ...]
-    cells: tuple[PlannedCell, ...]
-
-
-class CellLinks(Mapping[Key, str]):
-    """Paths of the cells' pages below the folder of the site, by the levels of the method."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        """List the pages of all cells of a manifest."""
-        self.groups: dict[Key, list[PlannedCell]] = {}
-        for cell in manifest.cells:
-            self.groups.setdefault(tuple(cell.factors[factor] for factor in METHOD_FACTORS), []).append(cell)
-        self._paths = {key: f"{FOLDER}/{digest(key)}.html" for key in self.groups}
-
-    def __getitem__(self, key: Key) -> str:
-        """Return the path of a page."""
-        return self._paths[key]
-
-    def __iter__(self) -> Iterator[Key]:
-        """Iterate over the levels of the methods, in the order of the plan."""
-        return iter(self._paths)
-
-    def __len__(self) -> int:
-        """Return the number of pages."""
-        return len(self._paths)
+    numbers: tuple[tuple[str, PrintedNumber], ...]  # with the path of the study's page
+    cells: tuple[CellExplanation, ...]
 
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield a page for each number that the tables may show."""
     links = CellLinks(inputs.manifest)
     for key, path in links.items():
-        content = CellContent(levels=_name_levels(key), cells=tuple(links.groups[key]))
+        content = CellContent(
+            numbers=tuple((studies.path(number.study), number) for number in inputs.numbers.get(key, ())),
+            cells=tuple(_explain(cell, inputs) for cell in links.groups[key]),
+        )
         yield SitePage(path=path, title=_title(key), template="site/cell.html.j2", content=content)
 
 
-def _name_levels(key: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    levels = dict(zip(METHOD_FACTORS, key, strict=True))
-    return tuple(
-        (labels.capital(labels.name(factor)), labels.name(levels[factor])) for factor in FACTORS if factor in levels
+def _explain(cell: PlannedCell, inputs: ReportInputs) -> CellExplanation:
+    return explain_cell(
+        cell,
+        inputs.manifest,
+        trials=inputs.trials.of(cell),
+        metrics=(),
+        statuses=inputs.statuses,
+        find=inputs.find_record,
     )
 
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from workflow_scripts.core import result_files
 from workflow_scripts.planning.attempts import Attempts, read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
-from workflow_scripts.planning.manifest import Manifest, Study
-from workflow_scripts.report import costs, failures, renderers, study_table
+from workflow_scripts.planning.manifest import Manifest, PlannedJob, Study
+from workflow_scripts.report import costs, failures, renderers, status, study_table
+from workflow_scripts.report.cell_explanation import PrintedNumber, StoredTrials, print_numbers
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import Statistics
 from workflow_scripts.report.labels import TWIN
@@ -48,6 +50,32 @@ class ReportInputs:
             for study in self.manifest.studies
         }
 
+    @functools.cached_property
+    def statuses(self) -> Mapping[PlannedJob, status.JobStatus]:
+        """State of every planned job, stage by stage."""
+        return {job.job: job for job in status.list_statuses(self.manifest, self.attempts)}
+
+    @functools.cached_property
+    def trials(self) -> StoredTrials:
+        """Every trial, by its cell."""
+        return StoredTrials(self.statistics.trials)
+
+    @functools.cached_property
+    def numbers(self) -> Mapping[tuple[str, ...], list[PrintedNumber]]:
+        """Every number of the tables, by the levels of its method."""
+        tables = [(study, self.tables[study.name]) for study in self.manifest.studies]
+        return print_numbers([(study, table) for study, table in tables if isinstance(table, Table)])
+
+    def find_record(self, path: Path) -> dict[str, Any] | None:
+        """Read the record of a job once for all pages that show it; None if there is none."""
+        if path not in self._records:
+            self._records[path] = self.manifest.find_record(path)
+        return self._records[path]
+
+    @functools.cached_property
+    def _records(self) -> dict[Path, dict[str, Any] | None]:
+        return {}
+
     def _build_table(self, study: Study) -> Table:
         """Return the table of a study, after a trial rendering: one that fails must not end the site."""
         failures.require_computed(study.name, self.statistics.folder)
@@ -65,7 +93,7 @@ class ReportInputs:
         return [
             record
             for stage, path in [*self.manifest.records, *of_cells]
-            for record in costs.read_records(stage, path, self.attempts, find=self.manifest.find_record)
+            for record in costs.read_records(stage, path, self.attempts, find=self.find_record)
         ]
 
     @functools.cached_property

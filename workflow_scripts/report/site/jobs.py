@@ -22,7 +22,7 @@ class JobsContent:
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page."""
     content = JobsContent(
-        statuses=status.read_statuses(inputs.manifest),
+        statuses=status.tabulate([*inputs.statuses.values()]),
         stages=tuple(costs.by_stage(inputs.records)),
         runs=tuple(costs.by_run(inputs.records)),
     )

@@ -17,7 +17,15 @@ from workflow_scripts.report.site.page import SitePage
 KINDS = (overview, reproduction, studies, cells, data, jobs, provenance)
 ASSETS = "assets"
 #: templates that the shared files are joined from
-ASSET_FILES = {"site.css": ("style.css", "site/site.css", "site/overview.css"), "site.js": ("site/site.js",)}
+ASSET_FILES = {
+    "site.css": (
+        "style.css",
+        "site/site.css",
+        "site/overview.css",
+        "site/run.css",
+    ),
+    "site.js": ("site/site.js",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

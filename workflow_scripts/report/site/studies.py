@@ -14,7 +14,7 @@ from workflow_scripts.report import failures, plotting, printed_figure, separati
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import read_numbers
 from workflow_scripts.report.printed_figure import PrintedFigure
-from workflow_scripts.report.site.cells import CellLinks
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 from workflow_scripts.report.study_table import Table
