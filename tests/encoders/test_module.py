@@ -19,6 +19,10 @@ MISTAKES = {
     "no facts": (external.CLASS.replace("output_dim", "size"), "Tiny states no output_dim: see docs/own-encoder.md"),
     "no class": ("import torch\n", "state `name`, a subclass of torch.nn.Module in the file; it has none"),
     "an error": ("import torch\n1 / 0\n", "cannot be used as an encoder: ZeroDivisionError"),
+    "an error without a text": (
+        "import torch\nassert 1 == 2\n",
+        r"AssertionError: assert 1 == 2 \(.*tiny_encoder.py, line 2\)",
+    ),
     "no Python": ("def :\n", "cannot be used as an encoder: SyntaxError"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,5 +87,7 @@ def name_in_errors(name: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # a script that is not guarded by __main__ may end by itself
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = str(error) or f"{where.line} ({where.filename}, line {where.lineno})"  # as of an assert
+        text = " ".join(f"{type(error).__name__}: {reason}".split())
         raise UserError(f"{name} cannot be used as an encoder: {text}") from error
