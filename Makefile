@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast lint picture bench slurm-up slurm-down slurm-scale clean
+.PHONY: help run demo test test-fast lint picture bench slurm-up slurm-down slurm-scale check-remotes clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 PROFILE := config/profiles/local
 
@@ -50,6 +50,9 @@ slurm-down: $(VENV)/installed ## stop it, with its jobs
 
 slurm-scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print a report (an hour on two cores)
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
+
+check-remotes: $(VENV)/installed ## ask every address of data sets for its headers: what answers, with sizes
+	$(BIN)/python -m workflow_scripts.check_remotes $(if $(CONFIG),--configfile $(CONFIG))
 
 picture: ## copy the figure of the last demo into the README
 	cp results/demo/figures/wu2021_fig2.png docs/images/demo.png

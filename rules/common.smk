@@ -15,6 +15,7 @@ from workflow_scripts.core import job_client, provenance, result_files
 from workflow_scripts.core.errors import UserError, format_message
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.downloads import describe_downloads
 from workflow_scripts.planning.layout import (
     FIGURE_FORMATS,
     STATISTICS_FILES,
@@ -24,6 +25,7 @@ from workflow_scripts.planning.layout import (
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, audio_of
 from workflow_scripts.slurm import plugin_patch
+from workflow_scripts.sources import shared_downloads
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
 # Scripts are modules of this checkout, whatever the working directory.
@@ -49,10 +51,11 @@ try:
 except UserError as error:
     sys.exit(format_message(error))
 
-# Environment variables, not params: another limit for broken clips, or another use of a corpus, does not run any job
-# again.
+# Environment variables, not params: another limit for broken clips, another use of a corpus, or another source of an
+# archive, does not run any job again.
 os.environ[quarantine_limit.SHARES_VARIABLE] = json.dumps(PLAN.largest_shares)
 os.environ[quarantine_limit.SPLITS_VARIABLE] = json.dumps(PLAN.needed_splits)
+os.environ[shared_downloads.VARIABLE] = describe_downloads(PLAN)
 
 # GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.
 GPU = int(Path("/dev/nvidiactl").exists())

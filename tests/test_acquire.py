@@ -171,17 +171,17 @@ def test_download_fetches_unpacks_and_does_neither_twice(tmp_path, level, monkey
         level.REMOTES["list"] = Remote(url=site.url, name="list2.csv", destination="toy-1.0/lists")
         other = run(root, source="download")
         assert len(site.requests) == 3
-    assert first.root == root / "download"
+    assert first.root == tmp_path / "downloads" / "toy"
     assert (first.root / "toy-1.0" / "a.txt").read_text() == "a"
     assert (first.root / "toy-1.0" / "lists" / "list.csv").stat().st_size == (tmp_path / "toy.tgz").stat().st_size
     assert first.digest == again.digest != other.digest
-    assert not (root / ".archives" / "toy.tgz").exists()
+    assert not list(tmp_path.rglob(".archives/*.tgz"))
 
 
 @pytest.mark.parametrize("remotes", [{}, {"labels": Remote(url="http://127.0.0.1:1/labels.csv")}])
 def test_set_without_public_audio_says_what_to_do(tmp_path, level, remotes):
     level.REMOTES, level.AUDIO_PUBLIC = remotes, False
-    with pytest.raises(UserError, match=r"cannot be downloaded.*datasets/toy.py.*source: local"):
+    with pytest.raises(UserError, match=r"cannot be downloaded.*docs/data\.md.*source: local"):
         run(tmp_path / "root", source="download")
 
 
@@ -220,14 +220,17 @@ def test_acquired_json_is_checked_when_read(tmp_path):
         read_acquisition(path)
 
 
-@pytest.mark.parametrize("link", ["download", "download/lists", ".archives", ".archives/list.json", "twin"])
+LINKS = ["downloads", "downloads/toy", "downloads/toy/lists", "downloads/toy/.archives", "root/twin"]
+
+
+@pytest.mark.parametrize("link", [*LINKS, "downloads/toy/.archives/list.csv.json"])
 def test_nothing_is_written_through_a_link_below_the_data_set(tmp_path, level, link):
     """The data root may be shared: another user's link would lead the files of this one elsewhere."""
     level.REMOTES = {"list": Remote(url="http://127.0.0.1:1/list.csv", destination="lists")}
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (root / link).parent.mkdir(parents=True)
-    (root / link).symlink_to(elsewhere)
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(elsewhere)
     with pytest.raises(UserError, match=rf"{link} is a link.*delete the link"):
-        run(root, **({"source": "twin", "twin": TWIN} if link == "twin" else {"source": "download"}))
+        run(root, **({"source": "twin", "twin": TWIN} if link.endswith("twin") else {"source": "download"}))
     assert not list(elsewhere.iterdir())

@@ -2,8 +2,8 @@
 
     python -m workflow_scripts.acquire --config JSON --code DIGEST --output DIR
 
-DIR/acquired.json is written last. A twin is written to DIR/twin and a download to DIR/download, so that the two never
-mix; a local copy stays in its own folder.
+DIR/acquired.json is written last. A twin is written to DIR/twin; a download to the folder downloads/<loader> beside
+DIR, which data sets of one loader share; a local copy stays in its own folder.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.configuration.twin import TwinOptions
@@ -33,10 +31,9 @@ from workflow_scripts.core.files import (
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
-from workflow_scripts.sources.download import download
 from workflow_scripts.sources.inventory import take_inventory
 from workflow_scripts.sources.remotes import Remote
-from workflow_scripts.sources.unpack import unpack
+from workflow_scripts.sources.shared_downloads import FOLDER, fetch_files, read_settings
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -64,8 +61,7 @@ def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
         inventory = take_inventory(config)
         folder, digest = expand_home(str(config.path)), inventory.digest
     else:
-        loader = registry.load("dataset", config.loader)
-        folder, digest = _download(config.dataset, loader, options=config.options, root=root)
+        folder, digest = _download(config, root=root)
     return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest, inventory=inventory)
 
 
@@ -87,29 +83,20 @@ def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, 
     return folder, digest
 
 
-def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], root: Path) -> tuple[Path, str]:
-    """Download and unpack all remote files of a loader that are not complete yet."""
-    remotes: Mapping[str, Remote] = dataset_facts.remotes(loader, registry.options(loader, options))
+def _download(config: AcquireConfig, *, root: Path) -> tuple[Path, str]:
+    """Download and unpack the remote files of a loader, into the folder that all its data sets share."""
+    loader = registry.load("dataset", config.loader)
+    options = registry.options(loader, config.options)
+    remotes: Mapping[str, Remote] = dataset_facts.remotes(loader, options)
     if not remotes or not registry.fact(loader, "AUDIO_PUBLIC"):
         raise UserError(
-            f"{dataset}: its audio cannot be downloaded: get a copy in the layout that datasets/"
-            f"{loader.__name__.rpartition('.')[2]}.py describes, then set `source: local` and `path: <your folder>`"
+            f"{config.dataset}: its audio cannot be downloaded: get a copy in a layout that docs/data.md "
+            "describes, then set `source: local` and `path: <your folder>`"
         )
-    size = dataset_facts.size(loader, registry.options(loader, options))
-    folder, archives = root / "download", root / ".archives"
-    folder.mkdir(exist_ok=True)
-    for name, remote in remotes.items():
-        note, digest = archives / f"{name}.json", remote.identity
-        target = folder / remote.destination
-        for place in (note, target):
-            refuse_links(place, below=root)
-        if not remote.unpack:
-            download(remote, target)
-        elif _read_note(note) != digest:
-            archive = download(remote, archives)
-            unpack(archive, target, clips=size["clips"] if size else None)
-            write_json(note, {"digest": digest})
-            archive.unlink()
+    size = dataset_facts.size(loader, options)
+    folder = root.absolute().parent / FOLDER / config.loader
+    settings = read_settings(config.loader)
+    fetch_files(remotes, folder, settings=settings, clips=size["clips"] if size else None)
     return folder, provenance.digest([[name, remote.identity] for name, remote in sorted(remotes.items())])
 
 

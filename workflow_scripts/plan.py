@@ -42,8 +42,9 @@ NO_RECORDS = (
 )
 NOTES = (
     "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "
-    "train the encoder count with all epochs they may take. Disk space does not include downloads, predictions, "
-    "encoder files (4 bytes per parameter) and the training state of each unfinished run (12 bytes per parameter, "
+    "train the encoder count with all epochs they may take. Disk space does not include an archive while it is "
+    "unpacked, local copies, predictions, encoder files (4 bytes per parameter) and the training state of each "
+    "unfinished run (12 bytes per parameter, "
     "workers included). Finished jobs are included: a dry run of the workflow lists the remaining ones."
 )
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from workflow_scripts.configuration.download_source import DownloadSource
 from workflow_scripts.configuration.field_types import (
     Folder,
     FractionName,
@@ -164,6 +165,8 @@ class Config(StrictModel):
     """study -> the study's keys to replace, such as the levels of a factor"""
     datasets: dict[NotNone, Dataset]
     """data sets by name"""
+    sources: dict[NotNone, DownloadSource] = Field(default_factory=dict)
+    """data set -> mirrors and your own copies of its archives; jobs do not run again when they change"""
     encoders: LevelEntries
     """encoders by name, with their options; `trained: false` keeps the initial weights"""
     workers: LevelEntries

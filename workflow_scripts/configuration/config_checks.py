@@ -31,6 +31,7 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
             config.level(factor, name, where=origin.at(section, name))
 
 
+RESERVED = frozenset({"downloads", "packages"})  # folders beside those of the data sets
 #: sections whose names are segments of the same place in a path
 SEGMENTS = (
     ("datasets", "checkpoints"),
@@ -92,6 +93,25 @@ def _check_datasets(config: Config, origin: ConfigOrigin) -> None:
             require_known(dataset.loader, registry.names("twin"), kind="twin of data set", where=source)
 
 
+def _check_sources(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless every entry of `sources` is of a data set that is downloaded, and names files of it."""
+    for name in set(config.datasets) & RESERVED:
+        raise UserError(f"{origin.at('datasets', name)}: is a folder of Prelude's own: choose another name")
+    for name, source in config.sources.items():
+        where = origin.at("sources", name)
+        require_known(name, config.datasets, kind="data set", where=where)
+        level = config.level("dataset", name)
+        files = remotes(level.module, level.options)
+        if not files or config.datasets[name].source == "local":
+            reason = "cannot be downloaded" if not files else "is read from the folder datasets.<name>.path"
+            raise UserError(f"{where}: {name} {reason}: remove the entry")
+        names = [part.name for remote in files.values() for part in (remote, *remote.parts)]
+        if unused := source.unused(names):
+            raise UserError(
+                f"{where}: {unused[0]} is none of its files; allowed: folders, and names {', '.join(names)}"
+            )
+
+
 def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless every checkpoint is of an encoder that can be trained, and has a name of its own."""
     for name, checkpoint in config.checkpoints.items():
@@ -140,6 +160,7 @@ CONFIG_CHECKS: tuple[Callable[[Config, ConfigOrigin], None], ...] = (
     _check_protocols,
     _check_weightings,
     _check_datasets,
+    _check_sources,
     _check_checkpoints,
     _check_worker_sets,
 )

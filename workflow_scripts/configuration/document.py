@@ -27,6 +27,7 @@ from workflow_scripts.configuration.config import (
     LevelEntries,
     PackageFile,
 )
+from workflow_scripts.configuration.download_source import DownloadSource
 from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
@@ -76,6 +77,7 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`datasets.<name>.twin`": TwinOptions,
     "`checkpoints.<name>`": CheckpointEntry,
     "`package` of a checkpoint": PackageFile,
+    "`sources.<data set>`": DownloadSource,
     "`recipes.<name>`": Recipe,
     "`fractions.<name>`": FractionEntry,
     "`protocols.<name>`": ProtocolEntry,

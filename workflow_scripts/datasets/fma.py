@@ -52,6 +52,14 @@ METADATA = Remote(
     bytes=358_412_441,
     unpack=True,
 )
+_MEDIUM = Remote(
+    url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
+    algorithm="sha1",
+    checksum="c67b69ea232021025fca9231fc1c7c1a063ab50b",
+    bytes=23_825_005_356,
+    one_witness=("bytes",),
+    unpack=True,
+)
 AUDIO = {
     "small": Remote(
         url="https://os.unil.cloud.switch.ch/fma/fma_small.zip",
@@ -59,15 +67,9 @@ AUDIO = {
         checksum="ade154f733639d52e35e32f5593efe5be76c6d70",
         bytes=7_679_594_875,
         unpack=True,
+        within=_MEDIUM,  # both were cut from the same files
     ),
-    "medium": Remote(
-        url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
-        algorithm="sha1",
-        checksum="c67b69ea232021025fca9231fc1c7c1a063ab50b",
-        bytes=23_825_005_356,
-        one_witness=("bytes",),
-        unpack=True,
-    ),
+    "medium": _MEDIUM,
 }
 SPLITS = {"training": "train", "validation": "valid", "test": "test"}
 #: The column `subset` names the smallest subset that holds the track, so a larger subset is a union: `== "medium"`

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.cost_records import MeasuredJob
+from workflow_scripts.planning.downloads import PlannedFile, list_files
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.work import Work, dataset_size, embedding_size, estimate_work
 
@@ -63,7 +64,11 @@ def estimate_costs(plan: Plan, records: Sequence[MeasuredJob]) -> list[CostEstim
 
 
 def estimate_space(plan: Plan) -> list[DiskSpace]:
-    """Return the disk space of corpora, features and embeddings; downloads and predictions are not included."""
+    """Return the disk space of downloads, corpora, features and embeddings; predictions are not included.
+
+    The audio of an archive is as large as the archive.
+    """
+    downloads = [_download_bytes(file) for file in list_files(plan) if file.remote.unpack]  # others are small texts
     tracks = {name: 1 + len(plan.levels.stems.get(name, ())) for name, _ in plan.corpora}  # the clip and its stems
     corpora = [dataset_size(plan, name).seconds * rate * BYTES_OF_SAMPLE * tracks[name] for name, rate in plan.corpora]
     channels = {worker: registry.load("worker", worker).CHANNELS for _, _, worker in plan.features}
@@ -75,7 +80,14 @@ def estimate_space(plan: Plan) -> list[DiskSpace]:
         dataset_size(plan, dataset).clips * embedding_size(plan, run) * BYTES_OF_FLOAT
         for run, dataset in plan.embedding_jobs
     ]
-    return [_total("corpora", corpora), _total("features", features), _total("embeddings", embeddings)]
+    kinds = {"downloads": downloads, "corpora": corpora, "features": features, "embeddings": embeddings}
+    return [_total(kind, sizes) for kind, sizes in kinds.items()]
+
+
+def _download_bytes(file: PlannedFile) -> float:
+    """Return the bytes of an archive's content and, if it is kept, of the archive."""
+    size = float("nan") if file.remote.bytes is None else float(file.remote.bytes)
+    return size * (2 if file.is_kept else 1)
 
 
 def _estimate(stage: str, work: Sequence[Work], records: Sequence[MeasuredJob]) -> CostEstimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +29,11 @@ class Acquisition:
 
 
 def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
-    """Write `path`; a root in the same folder is stored as a relative path, so that the folder can be moved."""
+    """Write `path`; a root that Prelude made is stored as a relative path, so that the folder of data can be moved."""
     folder = path.parent.absolute()
     root = acquired.root.absolute()
-    stored_root = root.relative_to(folder) if root.is_relative_to(folder) else root
+    is_inside = root.is_relative_to(folder) or acquired.source == "download"
+    stored_root = os.path.relpath(root, folder) if is_inside else root
     content: dict[str, object] = {
         "dataset": acquired.dataset,
         "source": acquired.source,
@@ -56,7 +58,8 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
         acquired = Acquisition(
             dataset=content["dataset"],
             source=content["source"],
-            root=path.parent.absolute() / content["root"],
+            # without the "..", which would lead away from a folder that is a link
+            root=Path(os.path.normpath(path.parent.absolute() / content["root"])),
             digest=content["digest"],
         )
         actual_digest = provenance.digest([content.get("code"), content.get("config")])

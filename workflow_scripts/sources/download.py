@@ -88,7 +88,7 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
     if target.is_file():
         check = check_file(remote, target)
         if check.fault is None:
-            _warn_of(check, target)
+            warn_of(check, target)
             return target
         _print_note(f"{target}: {check.fault}: it is fetched again")
     for leftover in folder.glob(f".{remote.name}.*.partial*"):  # of killed jobs: as large as the file
@@ -101,6 +101,21 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
     if remote.parts:
         return _join_parts(remote, folder, pause=pause)
     return _download_from(remote.url, remote, folder, pause=pause)
+
+
+def take_copy(remote: Remote) -> Path | None:
+    """Return the user's copy of a file, None if the config names none. Raises `UserError` for one that differs."""
+    if not remote.copy:
+        return None
+    path = Path(remote.copy)
+    check = check_file(remote, path)
+    if check.fault is not None:
+        raise UserError(
+            f"{path}: {check.fault}: it is not the published {remote.name}; get the file again, or remove `archive` of "
+            "its data set from `sources`, so that it is downloaded"
+        )
+    warn_of(check, path)
+    return path
 
 
 def _download_from(url: str, remote: Remote, folder: Path, *, pause: Callable[[float], None]) -> Path:
@@ -118,7 +133,7 @@ def _download_from(url: str, remote: Remote, folder: Path, *, pause: Callable[[f
     if check.fault is not None:
         partial.clear()
         raise UserError(f"{url}: {check.fault}; the file was changed or damaged: try again later or {BY_HAND}")
-    _warn_of(check, url)
+    warn_of(check, url)
     partial.path.replace(target)
     partial.clear()
     return target
@@ -126,7 +141,7 @@ def _download_from(url: str, remote: Remote, folder: Path, *, pause: Callable[[f
 
 def _join_parts(remote: Remote, folder: Path, *, pause: Callable[[float], None]) -> Path:
     """Fetch the parts of `remote` and join them; parts are kept until the joined file has passed the checks."""
-    paths = [download(part, folder, pause=pause) for part in remote.parts]
+    paths = [take_copy(part) or download(part, folder, pause=pause) for part in remote.parts]
     target = folder / remote.name
     require_space(folder, sum(path.stat().st_size for path in paths))
     with write_atomically(target) as temporary:
@@ -139,13 +154,15 @@ def _join_parts(remote: Remote, folder: Path, *, pause: Callable[[float], None])
             raise UserError(
                 f"{remote.name}, joined from {len(paths)} parts: {check.fault}; delete them in {folder} or {BY_HAND}"
             )
-        _warn_of(check, target)
+        warn_of(check, target)
     for path in paths:
-        path.unlink()
+        if path.parent == folder:
+            path.unlink()
     return target
 
 
-def _warn_of(check: Check, path: Path | str) -> None:
+def warn_of(check: Check, path: Path | str) -> None:
+    """Print the doubts about a file that is used all the same."""
     for doubt in check.doubts:
         _print_note(f"{path}: {doubt}, as the one public source known states: the file is used all the same")
 
@@ -235,7 +252,7 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
         if partial.version:
             headers["If-Range"] = partial.version
     with session.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
-        start, total = _parse_span(response)
+        start, total = parse_span(response)
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             if received and total == received:
                 return
@@ -319,7 +336,7 @@ def _refuse_web_page(start: bytes, remote: Remote) -> None:
         )
 
 
-def _parse_span(response: requests.Response) -> tuple[int, int | None]:
+def parse_span(response: requests.Response) -> tuple[int, int | None]:
     """Parse the position of the answer's first byte in the file, and the length of the file if stated."""
     match = CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
     if match and response.status_code != requests.codes.ok:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
+from workflow_scripts.configuration.download_source import name_in
 from workflow_scripts.core import provenance
 
 Algorithm = Literal["md5", "sha1", "sha256"]
@@ -23,7 +23,9 @@ class Remote:
     warning. `unpack` marks an archive; `destination` is the folder, relative to the data set's root, of the file or of
     the archive's content. A file offered in pieces has `parts`, which are fetched and joined in this order; its own
     address is then not used. `begins` is the beginning of a text without checksum, such as its first column, so that a
-    server's message is not taken for it. `mirrors` are further addresses, which are tried first.
+    server's message is not taken for it. `within` is a larger archive that has the same files, and serves where it is
+    there or fetched anyway. `mirrors` are further addresses, which are tried first, and `copy` is a path of the user's
+    own; both come from a config.
     """
 
     url: str
@@ -36,7 +38,9 @@ class Remote:
     destination: str = "."
     parts: tuple[Remote, ...] = ()
     begins: str = ""
+    within: Remote | None = None
     mirrors: tuple[str, ...] = ()
+    copy: str = ""
 
     def __post_init__(self) -> None:
         """Take the name from the address if none is given. Asserts what the author of a loader can get wrong."""
@@ -53,9 +57,3 @@ class Remote:
     def identity(self) -> str:
         """Digest of the checksum, or of address and length without one: a file from a mirror is the same file."""
         return provenance.digest([self.checksum or [self.url, self.bytes], self.name, self.destination])
-
-
-def name_in(url: str) -> str:
-    """Return the name of the file in an address; empty if it ends in a folder."""
-    path = unquote(urlsplit(url).path)
-    return "" if path.endswith("/") else PurePosixPath(path).name

@@ -105,14 +105,16 @@ class _Guard:
         )
 
 
-def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
+def unpack(archive: Path, target: Path, *, scratch: Path | None = None, clips: float | None = None) -> list[str]:
     """Unpack a zip, tar or compressed tar into the folder `target`, over files of the same names.
+
+    Returns the names of the files and folders at its top.
 
     `clips`: number of clips of the data set, where it is known; an archive with many times as many files is refused.
 
-    The archive is first unpacked into a folder beside `target`, so that a refused or damaged one leaves nothing. Links,
-    devices, names outside the target, duplicate names and decompression bombs are refused. The caller holds a lock on
-    `target`. Raises `UserError`.
+    The archive is first unpacked into the folder `scratch`, by default beside `target`, so that a refused or damaged
+    one leaves nothing. Links, devices, names outside the target, duplicate names and decompression bombs are refused.
+    The caller holds a lock on `target`, or on `scratch`. Raises `UserError`.
     """
     size = archive.stat().st_size
     guard = _Guard(
@@ -122,7 +124,7 @@ def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
     )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, size)
-    with make_scratch_folder(target.with_name(f".{target.name}.unpacked")) as temporary:
+    with make_scratch_folder(scratch or target.with_name(f".{target.name}.unpacked")) as temporary:
         try:
             for member in _read_members(archive, temporary, guard):
                 _write_member(member, temporary, guard)
@@ -139,7 +141,9 @@ def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
                 raise guard.refusal("a name in it is too long for this disk") from error
             raise
         _refuse_linked_folders(temporary, target)
+        entries = sorted(entry.name for entry in temporary.iterdir())
         _merge_folder(temporary, target)
+    return entries
 
 
 def _limit_members(size: int, clips: float | None) -> int:
