@@ -127,6 +127,15 @@ def test_a_defect_is_a_note_and_names_of_any_bytes_are_written(tmp_path, capsys)
         assert re.match(r"prelude: note: .*caf.*\.wav has a defect \(incomplete: a part of the length", line)
 
 
+def test_no_recording_is_overwritten(tmp_path):
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(b"sound")
+    for output in (recording, tmp_path):
+        with pytest.raises(UserError, match=r"--output: .* is there and no csv or JSON"):
+            predict.main(["--cell", str(tmp_path), "b.wav", "--output", str(output)])
+    assert recording.read_bytes() == b"sound"
+
+
 def test_long_recordings_are_scored_in_parts_of_bounded_length(tmp_path, capsys, monkeypatch):
     cell, files, _ = make_cell(tmp_path, PASE)
     monkeypatch.setattr(predict, "MAX_SECONDS", 0.5)

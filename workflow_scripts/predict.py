@@ -47,6 +47,7 @@ from workflow_scripts.statistics.kept_heads import KeptHead, read_head
 
 #: of a part that is encoded at once, by encoders without crops: PASE takes a gigabyte for it
 MAX_SECONDS = 60.0
+OUTPUT_SUFFIXES = ("", ".csv", ".json", ".txt")  # of earlier predictions, which new ones replace
 THRESHOLD = 0.5  # probability from which a tag is predicted
 
 
@@ -63,6 +64,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     if not arguments.cell.is_dir():
         raise UserError(f"{arguments.cell}: there is no such folder: name that of a cell")
+    output: Path | None = arguments.output
+    if output is not None and output.exists() and (output.is_dir() or output.suffix.lower() not in OUTPUT_SUFFIXES):
+        raise UserError(f"--output: {output} is there and no csv or JSON, such as a recording: choose another file")
     head = read_head(arguments.cell / HEAD)
     encoder = _load_encoder(arguments.cell)
     tasks = [DecodeTask(path=path, sample_rate=encoder.sample_rate) for path in arguments.files]
@@ -79,10 +83,10 @@ def main(argv: list[str] | None = None) -> None:
             name = encodable(path, "utf-8")  # file systems hold other bytes too
             predictions.append(Prediction(path=name, scores=_score(head, encoder, samples)))
     text = (_as_json if arguments.format == "json" else _as_csv)(head, predictions)
-    if arguments.output is None:
+    if output is None:
         sys.stdout.write(text)
     else:
-        write_text(arguments.output, text)
+        write_text(output, text)
     if unusable:
         sys.exit(EXIT_USER_ERROR)
 
