@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -30,11 +31,29 @@ COUNTED = {
     NOT_COMPARABLE: NOT_COMPARABLE,
     MISSING: MISSING,
 }
+FIRMNESS = {verdict: place // 2 for place, verdict in enumerate(COUNTED)}  # a gain is as firm as a loss
+DIFFERENT = (BETTER, WORSE, f"{BETTER} {THESE_CLIPS}", f"{WORSE} {THESE_CLIPS}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A difference in the printed unit with its interval, that for these test clips only, and the effect.
+
+    The ends are not-a-number where there is no interval.
+    """
+
+    unit: str
+    mean: float
+    low: float
+    high: float
+    fixed_low: float
+    fixed_high: float
+    effect: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedComparison:
-    """One comparison on one data set, as a sentence and as printed numbers."""
+    """One comparison on one data set, as a sentence and as printed numbers; `estimate` is None without numbers."""
 
     comparison: str
     setting: str
@@ -48,11 +67,34 @@ class PrintedComparison:
     p_holm_other_clips: str
     verdict: str
     sentence: str
+    estimate: Estimate | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Key of its verdict in `COUNTED`."""
+        return verdict_class(self.verdict)
+
+    @property
+    def strength(self) -> tuple[int, bool, float]:
+        """Place among other comparisons, the strongest first: by verdict, then by effect, then by difference.
+
+        Gains and losses count alike.
+        """
+        if self.estimate is None:
+            return FIRMNESS[self.outcome], True, 0.0
+        unknown = not math.isfinite(self.estimate.effect)
+        return FIRMNESS[self.outcome], unknown, -abs(self.estimate.mean if unknown else self.estimate.effect)
+
+
+def select_strongest(comparisons: Sequence[PrintedComparison], most: int) -> list[PrintedComparison]:
+    """Return the comparisons that best answer a study's question; one stands for all where no difference was shown."""
+    ordered = sorted(comparisons, key=lambda comparison: comparison.strength)
+    return [comparison for comparison in ordered[:most] if comparison.outcome in DIFFERENT] or ordered[:1]
 
 
 def count_verdicts(comparisons: Sequence[PrintedComparison]) -> str:
     """Return a sentence with the number of comparisons by verdict."""
-    counts = Counter(verdict_class(comparison.verdict) for comparison in comparisons)
+    counts = Counter(comparison.outcome for comparison in comparisons)
     by_verdict = [f"{counts[verdict]:,} {text}" for verdict, text in COUNTED.items() if counts[verdict]]
     return f"Of {number_format.count(len(comparisons), 'comparisons')}: {'; '.join(by_verdict)}."
 
@@ -84,6 +126,15 @@ def format_comparison(record: dict, study: Study, comparisons: pd.DataFrame) -> 
         p_holm_other_clips=number_format.p_value(record["p_holm"]) if covers_test_set else "",
         verdict=_verdict(record),
         sentence=f"{setting}: {_result(comparison, record, measure)}; {_evidence(record)}.",
+        estimate=Estimate(
+            unit=measure.difference_unit,
+            mean=record["mean"] * measure.scale,
+            low=record["ci_low"] * measure.scale,
+            high=record["ci_high"] * measure.scale,
+            fixed_low=record["fixed_test_set_ci_low"] * measure.scale,
+            fixed_high=record["fixed_test_set_ci_high"] * measure.scale,
+            effect=record["effect"],
+        ),
     )
 
 
@@ -100,8 +151,9 @@ def _print_absent(record: dict, comparison: Comparison, setting: str) -> Printed
     treatment, reference = sides(comparison)
     reason = absence_reason(record)
     blank = ("difference", "interval", "evidence", "effect", "p", "p_sign_flip", "p_holm", "p_holm_other_clips")
+    texts: dict[str, Any] = dict.fromkeys(blank, "")
     return PrintedComparison(
-        **dict.fromkeys(blank, ""),
+        **texts,
         comparison=comparison.name,
         setting=setting,
         verdict=f"{reason.partition(': ')[0]}: {in_short(record['reason'])}",

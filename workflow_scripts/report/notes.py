@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 MAX_LISTED = 6  # entries named in a note about one reason; the table shows the reason in every entry
 ON_TRAINING_DATA = "‡"  # mark of a number on data that others trained the encoder on
+WARNINGS = "What these numbers cannot show"
 UNKNOWN_SOURCE = "source unknown here"  # of a corpus that others pre-trained on
 TWIN_WARNING = (
     "Source twin: a small synthetic data set in the layout of the real one. "
@@ -23,19 +25,32 @@ TWIN_WARNING = (
 )
 
 
-def write_notes(study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequence[Measure]) -> Iterable[str]:
+@dataclass(frozen=True, kw_only=True)
+class NoteSection:
+    """Notes about one subject; `warns` if they say what the numbers cannot show."""
+
+    title: str
+    notes: tuple[str, ...]
+    warns: bool = False
+
+
+def write_notes(
+    study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequence[Measure]
+) -> tuple[NoteSection, ...]:
     """Return the notes on the study's rows of the result tables, printed as `measures`."""
     entries = tables["entries"]
     measured = entries[entries["status"] != MISSING]
-    yield from _on_numbers(measured, measures, deviations=study.deviations)
-    yield from _on_pretraining(measured[measured["n_pretraining_seeds"] > 0])
-    yield from _on_training(measured)
-    yield from write_warnings(tables)
-    yield from _on_comparisons(tables["comparisons"])
-    yield from _on_different_data(study, measured)
-    yield from _on_missing(study, entries)
-    if study.notes:
-        yield study.notes
+    pretrained = measured[measured["n_pretraining_seeds"] > 0]
+    sections = (
+        ("Numbers", _on_numbers(measured, measures, deviations=study.deviations)),
+        ("Training", (*_on_pretraining(pretrained), *_on_training(measured))),
+        (WARNINGS, write_warnings(tables)),
+        ("Tests", _on_comparisons(tables["comparisons"])),
+        ("Data", (*_on_different_data(study, measured), *_on_missing(study, entries))),
+        ("This study", filter(None, [study.notes])),
+    )
+    written = (NoteSection(title=title, notes=tuple(notes), warns=title == WARNINGS) for title, notes in sections)
+    return tuple(section for section in written if section.notes)
 
 
 def write_warnings(tables: Mapping[str, pd.DataFrame]) -> Iterable[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from workflow_scripts.report.comparison_text import PrintedComparison
 from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.secondary_tables import SecondaryTable
-from workflow_scripts.report.study_table import PrintedEntry, Row, Table
+from workflow_scripts.report.study_table import Column, PrintedEntry, Row, Table
 from workflow_scripts.statistics.failure_reasons import in_short
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -47,12 +49,21 @@ COMPARISON_HEADINGS = (
     "p (Holm), other clips",
     "Evidence",
 )
+INTERVAL = re.compile(r"\[[^\[\]]*\]|± \S+|\(no interval\)|SD \S+")  # texts that a line should hold whole
 METHODS_PLACE = 3  # of the columns that the terminal prints of a comparison
 GAP = 2  # characters between them
 TEX_NUMBERS = ("Difference", f"{CONFIDENCE} interval", "p (Holm)", "p (Holm), other clips")  # more fit on no page
 #: begins a table that shrinks to the width of the page if it is wider
 TEX_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """Heading over one or several columns of numbers."""
+
+    text: str
+    span: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +84,11 @@ def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
     return f"{text} {ON_TRAINING_DATA}" if entry.on_training_data else text
 
 
+def unbroken(text: str) -> Markup:
+    """Return text as HTML in which no line breaks within the brackets of an interval."""
+    return Markup(INTERVAL.sub(r'<span class="unbroken">\g<0></span>', str(escapes.html(text))))
+
+
 def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
     """Return the standard errors by source of variance; empty if there is only one."""
     if len(entry.std_errors) < 2:
@@ -87,6 +103,25 @@ def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
 def column_headings(table: Table) -> list[str]:
     """Return column labels with the data source."""
     return [column.heading for column in table.columns]
+
+
+def heading_rows(table: Table) -> list[list[Heading]]:
+    """Return the headings of the columns, a row for each factor and for the metric; equal neighbours share one.
+
+    A table whose columns differ in one thing has one row.
+    """
+    names = [_heading_names(column, several=len(table.measures) > 1) for column in table.columns]
+    rows = []
+    for depth in range(len(names[0]) if names else 0):
+        grouped = itertools.groupby(names, key=lambda texts, depth=depth: texts[: depth + 1])  # type: ignore[misc]
+        rows.append([Heading(text=texts[-1], span=len(list(group))) for texts, group in grouped])
+    return rows
+
+
+def _heading_names(column: Column, *, several: bool) -> list[str]:
+    """Return the label of each level, and of the metric if the table has several; the first says if data are twins."""
+    names = [labels.name(level) for level in column.levels] + [column.measure.name] * (several or not column.levels)
+    return [names[0] + labels.mark_of_twins(column.source), *names[1:]]
 
 
 def footers(table: Table) -> list[Footer]:
@@ -294,15 +329,17 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters["attribute"] = escapes.attribute
+    templates.filters["unbroken"] = unbroken
     templates.globals.update(
         entry_text=entry_text,
         std_errors_text=std_errors_text,
-        column_headings=column_headings,
+        heading_rows=heading_rows,
         footers=footers,
         comparison_cells=comparison_cells,
         comparison_headings=comparison_headings,
         count_headings=COUNT_HEADINGS,
         first_number=FIRST_NUMBER,
+        confidence=CONFIDENCE,
         marks=MARKS,
         rank_words=RANK_WORDS,
         capital=labels.capital,

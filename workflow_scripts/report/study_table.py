@@ -14,7 +14,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, secondary_tables
 from workflow_scripts.report.comparison_text import PrintedComparison, count_verdicts, format_comparison
 from workflow_scripts.report.labels import NOTHING
-from workflow_scripts.report.notes import write_notes, write_warnings
+from workflow_scripts.report.notes import NoteSection, write_notes
 from workflow_scripts.report.number_format import Measure
 from workflow_scripts.report.secondary_tables import SecondaryTable, unique_sources
 from workflow_scripts.statistics.estimation import TEST_SET
@@ -97,14 +97,31 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     comparisons: tuple[PrintedComparison, ...]
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...] = ()  # those of the notes that are printed wherever the numbers are
+    sections: tuple[NoteSection, ...]
     secondary: tuple[SecondaryTable, ...] = ()
 
     @property
     def caption(self) -> str:
         """Title, metrics and unit."""
         return f"{self.title}: {_join_headings(self.measures)}"
+
+    @property
+    def comparison_groups(self) -> Mapping[str, list[PrintedComparison]]:
+        """Comparisons by their name."""
+        groups: dict[str, list[PrintedComparison]] = {}
+        for comparison in self.comparisons:
+            groups.setdefault(comparison.comparison, []).append(comparison)
+        return groups
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes of all sections."""
+        return tuple(note for section in self.sections for note in section.notes)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the notes that are printed wherever the numbers are."""
+        return tuple(note for section in self.sections if section.warns for note in section.notes)
 
     @property
     def difference_unit(self) -> str:
@@ -116,6 +133,23 @@ class Table:
     def verdict_counts(self) -> str:
         """Number of comparisons by verdict, as a sentence."""
         return count_verdicts(self.comparisons)
+
+    def split(self, most: int) -> list[Table]:
+        """Return the table in parts of the columns that share their first level, if it has more columns than `most`.
+
+        A table of this many columns is wider than a page.
+        """
+        first_levels = list(dict.fromkeys(column.levels[0] for column in self.columns if column.levels))
+        if len(self.columns) <= most or len(first_levels) < 2:
+            return [self]
+        parts = []
+        for level in first_levels:
+            places = [place for place, column in enumerate(self.columns) if column.levels[0] == level]
+            rows = (replace(row, entries=tuple(row.entries[place] for place in places)) for row in self.rows)
+            with_numbers = tuple(row for row in rows if any(entry.method for entry in row.entries))
+            columns = tuple(self.columns[place] for place in places)
+            parts.append(replace(self, columns=columns, rows=with_numbers))
+        return parts
 
 
 def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
@@ -140,10 +174,11 @@ def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
         columns=tuple(columns.values()),
         rows=tuple(sorted(rows, key=lambda row: row.floor)),
         comparisons=tuple(format_comparison(row, study, comparisons) for row in comparisons.to_dict("records")),
-        notes=tuple(write_notes(study, of_study, measures)),
-        warnings=tuple(write_warnings(of_study)),
+        sections=write_notes(study, of_study, measures),
         secondary=tuple(
-            table for metric in metrics for table in _secondary_tables(study, metric, of_study, several=several)
+            table
+            for metric in sorted(metrics, key=lambda metric: metric != study.metric)
+            for table in _secondary_tables(study, metric, of_study, several=several)
         ),
     )
 

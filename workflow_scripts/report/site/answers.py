@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format
-from workflow_scripts.report.comparison_text import NOT_COMPARABLE, THESE_CLIPS, PrintedComparison, verdict_class
+from workflow_scripts.report.comparison_text import NOT_COMPARABLE, THESE_CLIPS, PrintedComparison
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.site import studies
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import BETTER, MISSING, NOT_SHOWN, WORSE
 
-#: classes of verdicts with the mark that precedes them, those with the firmest result first
+#: classes of verdicts with the mark that precedes them
 MARKS = {
     BETTER: "▲",
     WORSE: "▼",
@@ -27,7 +26,6 @@ MARKS = {
     MISSING: "✕",
 }
 UNTESTED = "not tested"
-FIRMNESS = {verdict: place // 2 for place, verdict in enumerate(MARKS)}  # a gain is as firm as a loss
 SENTENCES = 12  # of all studies together, which with their headings fill about one screen
 
 
@@ -57,37 +55,28 @@ def answer_by_system(inputs: ReportInputs) -> Mapping[str, list[Answer]]:
     """Return the answers of the studies that compare something, by the system they belong to."""
     compared = [study for study in inputs.manifest.studies if study.comparisons]
     limit = max(1, SENTENCES // max(1, len(compared)))
-    comparisons = inputs.statistics.tables["comparisons"]
-    records = {str(name): rows.to_dict("records") for name, rows in comparisons.groupby("study", sort=False)}
     groups: dict[str, list[Answer]] = {}
     for study in compared:
-        answer = _answer(study, inputs.tables[study.name], records.get(study.name, []), limit=limit)
+        answer = _answer(study, inputs.tables[study.name], limit=limit)
         groups.setdefault(studies.group(study), []).append(answer)
     return groups
 
 
-def _answer(study: Study, table: Table | Failure, records: Sequence[Mapping], *, limit: int) -> Answer:
+def _answer(study: Study, table: Table | Failure, *, limit: int) -> Answer:
     if isinstance(table, Failure):
         return Answer(study=study, path=studies.path(study), failure=table.reason)
-    ordered = sorted(zip(table.comparisons, records, strict=True), key=lambda pair: _strength(*pair))
+    ordered = sorted(table.comparisons, key=lambda comparison: comparison.strength)
     return Answer(
         study=study,
         path=studies.path(study),
-        findings=tuple(_finding(comparison) for comparison, _ in ordered[:limit]),
+        findings=tuple(_finding(comparison) for comparison in ordered[:limit]),
         n_comparisons=len(ordered),
         verdict_counts=table.verdict_counts,
     )
 
 
-def _strength(comparison: PrintedComparison, record: Mapping) -> tuple[int, bool, float]:
-    """Return the place of a comparison among others: by verdict, then by effect, then by difference."""
-    effect = record["effect"]
-    unknown = not math.isfinite(effect)
-    return FIRMNESS[verdict_class(comparison.verdict)], unknown, -abs(record["mean"] if unknown else effect)
-
-
 def _finding(comparison: PrintedComparison) -> Finding:
-    verdict = verdict_class(comparison.verdict)
+    verdict = comparison.outcome
     return Finding(
         verdict=verdict or UNTESTED,
         mark=MARKS[verdict],

@@ -23,6 +23,7 @@ ASSET_FILES = {
         "site/site.css",
         "site/overview.css",
         "site/run.css",
+        "site/study.css",
     ),
     "site.js": ("site/site.js",),
 }

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from workflow_scripts.core.checksums import read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import failures, plotting, printed_figure, separation
+from workflow_scripts.report.comparison_text import PrintedComparison, select_strongest
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import read_numbers
+from workflow_scripts.report.notes import TWIN_WARNING, NoteSection
 from workflow_scripts.report.printed_figure import PrintedFigure
 from workflow_scripts.report.site.cell_links import CellLinks
+from workflow_scripts.report.site.forest import ForestPlot, build_forests
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 from workflow_scripts.report.study_table import Table
 
 FOLDER = "studies"
+MOST_SENTENCES = 3  # of an answer
+MOST_COLUMNS = 8  # of a table: as many as fit 1,000 pixels beside the names of methods
 #: heading of the contents by the beginning of a study's name; studies of no publication stand under the last
 GROUPS = {
     "wu2021_": "System A: Wu et al. 2021",
@@ -29,25 +36,61 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyContent:
-    """What the page of a study shows; `figure` is None if the study has none."""
+@dataclass(frozen=True)
+class StudyResults:
+    """The table of a study in the parts of its page."""
 
-    study: Study
-    table: Table | Failure
-    figure: PrintedFigure | Failure | None
-    separation: separation.SeparationTable
-    cell_links: CellLinks  # pages of the numbers, by the levels of their method
+    table: Table
 
     @property
-    def failures(self) -> tuple[str, ...]:
-        """A sentence for the table and the figure that failed."""
-        parts = {"table": self.table, "figure": self.figure}
-        return tuple(
-            f"The {name} could not be produced: {part.reason}"
-            for name, part in parts.items()
-            if isinstance(part, Failure)
-        )
+    def parts(self) -> list[Table]:
+        """The table, in parts that fit a page."""
+        return self.table.split(MOST_COLUMNS)
+
+    @functools.cached_property
+    def strongest(self) -> list[PrintedComparison]:
+        """The comparisons that answer the question."""
+        return select_strongest(self.table.comparisons, MOST_SENTENCES)
+
+    @property
+    def others(self) -> list[PrintedComparison]:
+        """The comparisons beside the strongest."""
+        return [comparison for comparison in self.table.comparisons if comparison not in self.strongest]
+
+    @property
+    def forests(self) -> list[ForestPlot]:
+        """The comparisons with numbers as a plot for each unit."""
+        return build_forests(self.table)
+
+    @property
+    def without_numbers(self) -> list[PrintedComparison]:
+        """The comparisons that have no number, and so no line of the plot."""
+        return [comparison for comparison in self.table.comparisons if comparison.estimate is None]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the numbers cannot show, but for the warning on twins, which is at the top of every page."""
+        return [warning for warning in self.table.warnings if warning != TWIN_WARNING]
+
+    @property
+    def sections(self) -> list[NoteSection]:
+        """The notes that are no warnings."""
+        return [section for section in self.table.sections if not section.warns]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContent:
+    """What the page of a study shows; `figure` is None if the study has none.
+
+    `failures` has a sentence for each part that could not be produced, which is None then.
+    """
+
+    study: Study
+    results: StudyResults | None
+    figure: PrintedFigure | None
+    separation: separation.SeparationTable
+    cell_links: CellLinks  # pages of the numbers, by the levels of their method
+    failures: tuple[str, ...]
 
 
 def path(study: Study) -> str:
@@ -59,16 +102,34 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page of each study."""
     links = CellLinks(inputs.manifest)
     for study in inputs.manifest.studies:
-        content = StudyContent(
-            study=study,
-            table=inputs.tables[study.name],
-            figure=failures.attempt(partial(_read_figure, study, inputs), name=f"the figure of {study.name}"),
-            separation=separation.of_study(study, inputs.manifest),
-            cell_links=links,
-        )
         yield SitePage(
-            path=path(study), title=study.title, template="site/study.html.j2", content=content, group=group(study)
+            path=path(study),
+            title=study.title,
+            template="site/study.html.j2",
+            content=_content(study, inputs, links),
+            group=group(study),
         )
+
+
+def _content(study: Study, inputs: ReportInputs, links: CellLinks) -> StudyContent:
+    table = inputs.tables[study.name]
+    parts = {
+        "table": StudyResults(table) if isinstance(table, Table) else table,
+        "figure": failures.attempt(partial(_read_figure, study, inputs), name=f"the figure of {study.name}"),
+    }
+    succeeded: dict[str, Any] = {name: None if isinstance(part, Failure) else part for name, part in parts.items()}
+    return StudyContent(
+        study=study,
+        results=succeeded["table"],
+        figure=succeeded["figure"],
+        separation=separation.of_study(study, inputs.manifest),
+        cell_links=links,
+        failures=tuple(
+            f"The {name} could not be produced: {part.reason}"
+            for name, part in parts.items()
+            if isinstance(part, Failure)
+        ),
+    )
 
 
 def group(study: Study) -> str:

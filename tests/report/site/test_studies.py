@@ -1,0 +1,162 @@
+"""The page of a study."""
+
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.report.aggregated_study import build_table, statistics
+from tests.report.test_renderers import outline
+from tests.synthetic_results import METHODS, Results, factors
+from workflow_scripts import compose, draw
+from workflow_scripts.report.number_format import MINUS
+from workflow_scripts.report.site.forest import build_forests
+from workflow_scripts.report.study_table import Table
+
+SKILL = {"supervised": 0.8, "frozen": 1.2, "fine_tuned": 1.4}
+
+
+def compose_page(results: Results, *, with_figure: bool = False) -> str:
+    """Aggregate and compose; return the page of the study."""
+    arguments = ["--manifest", results.manifest_file(), "--statistics", str(statistics(results))]
+    figures = ["--output", str(results.folder / "figures")]
+    if with_figure:
+        draw.main([*arguments, *figures])
+    compose.main([*arguments, "--figures", figures[1], "--output", str(results.folder / "report")])
+    return (results.folder / "report/studies/fig2.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Return results with predictions, so that intervals cover the test set; one comparison lacks a side."""
+    results = Results(tmp_path_factory.mktemp("results"))
+    for dataset in ("openmic", "fma_small"):
+        for place, (encoder, scenario) in enumerate(METHODS):
+            skill = SKILL[scenario] if encoder == "pase" else 0.6
+            results.predict(factors(encoder, scenario, dataset), skill, trials=5, seed=place)
+    Path(results.manifest["cells"][4]["path"]).unlink()
+    return results
+
+
+@pytest.fixture(scope="module")
+def table(results: Results) -> Table:
+    return build_table(results)
+
+
+@pytest.fixture(scope="module")
+def page(results: Results, table: Table) -> str:
+    return compose_page(results, with_figure=True)
+
+
+class Cells(HTMLParser):
+    """Parser that collects the texts of the rows of tables of one class."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.inside = name, False
+        self.rows: list[list[str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag == "table":
+            self.inside = dict(attrs).get("class") == self.name
+        elif self.inside and tag == "tr":
+            self.rows.append([])
+        elif self.inside and tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside &= tag != "table"
+
+    def handle_data(self, data: str) -> None:
+        if self.inside and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += " ".join(data.split()) and f"{' '.join(data.split())} "
+
+
+def rows_of(page: str, name: str) -> list[list[str]]:
+    cells = Cells(name)
+    cells.feed(page)
+    return [[text.strip() for text in row] for row in cells.rows]
+
+
+def test_the_answer_stands_before_the_table_and_the_notes_behind_it(page: str) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", page.partition("<main")[2])
+    order = ["Results", "Figure", "Comparisons", "Further tables", "How to read this"]
+    assert [heading for heading in headings if heading in order] == order
+    assert page.index('class="lead"') < page.index('class="answer"') < page.index('class="results"')
+    notes = page[page.index("<h2>How to read this</h2>") :]
+    assert "<li>" not in re.sub(r"<details>.*?</details>", "", notes, flags=re.DOTALL), "they open on demand"
+    assert "standard errors" not in outline(re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)).text.replace(
+        "Hover over a number for its standard errors.", ""
+    )
+
+
+def test_the_answer_counts_the_verdicts_and_has_at_most_three_sentences(page: str, table: Table) -> None:
+    answer = page[page.index('class="answer"') : page.index("</section>")]
+    text = " ".join(outline(answer.partition(">")[2]).text.split())
+    assert text.startswith(table.verdict_counts)
+    assert answer.partition("<details>")[0].count("<li>") <= 3
+    for comparison in table.comparisons:
+        assert text.count(comparison.sentence) == 1
+
+
+def test_the_forest_plot_has_the_numbers_of_the_comparisons_table(results: Results, page: str, table: Table) -> None:
+    compared = pd.read_csv(results.folder / "statistics/comparisons.csv")
+    measured = compared[compared["mean"].notna()]
+    assert 0 < len(measured) < len(compared)
+    lines = [row for row in rows_of(page, "forest") if len(row) == 4][1:]
+    assert len(lines) == len(measured)
+    for line, record in zip(lines, measured.to_dict("records"), strict=True):
+        ends = f"[{100 * record['ci_low']:.1f}, {100 * record['ci_high']:.1f}]".replace("-", MINUS)
+        assert line[2].startswith(f"{100 * record['mean']:.1f}".replace("-", MINUS) + f" {ends}")
+    numbers = {(row[0], row[1]) for row in rows_of(page, "comparisons")[1:] if len(row) > 1}
+    assert numbers == {(comparison.setting, comparison.verdict) for comparison in table.comparisons}
+
+
+def test_points_and_intervals_of_the_forest_plot_lie_where_their_numbers_are(table: Table) -> None:
+    (forest,) = build_forests(table)
+    places, numbers = [], []
+    for line in (line for _, lines in forest.groups for line in lines):
+        estimate = line.comparison.estimate
+        assert estimate is not None
+        assert line.outer is not None
+        places += [line.point, line.outer.left, line.outer.right]
+        numbers += [estimate.mean, estimate.low, estimate.high]
+        if line.inner:
+            places += [line.inner.left, line.inner.right]
+            numbers += [estimate.fixed_low, estimate.fixed_high]
+    assert forest.has_inner, "intervals of the trials alone are shorter"
+    axis = np.polynomial.Polynomial.fit(numbers, [float(place[:-1]) for place in places], 1)
+    assert np.allclose(axis(np.array(numbers)), [float(place[:-1]) for place in places], atol=0.02)
+    assert math.isclose(axis(0), float(forest.zero[:-1]), abs_tol=0.02)
+    for tick in forest.ticks:
+        assert math.isclose(axis(float(tick.text.replace(MINUS, "-"))), float(tick.place[:-1]), abs_tol=0.02)
+
+
+def test_columns_of_many_levels_have_grouped_headings(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.manifest["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
+    for dataset in ("openmic", "fma_small", "gtzan"):
+        for fraction in ("100pct", "50pct", "25pct", "10pct"):
+            results.add(factors("pase", "frozen", dataset, fraction=fraction), [0.5, 0.6, 0.7])
+    tables = rows_of(compose_page(results), "results")
+    headings = [row for row in tables if row[0] == "Encoder"]
+    assert [row[2] for row in headings] == ["OpenMIC (twin)", "FMA small (twin)", "GTZAN (twin)"], "a table each"
+    assert sum(row == ["100pct", "50pct", "25pct", "10pct"] for row in tables) == 3
+
+
+def test_a_figure_that_fails_is_a_sentence_and_the_page_has_the_rest(results: Results, page: str) -> None:
+    figure = results.folder / "figures/fig2.svg"
+    drawn = figure.read_bytes()
+    figure.write_bytes(b"<svg/>")
+    try:
+        broken = compose_page(results)
+    finally:
+        figure.write_bytes(drawn)
+    assert "The figure could not be produced: " in broken
+    assert rows_of(broken, "results") == rows_of(page, "results")
