@@ -330,6 +330,7 @@ def environment() -> jinja2.Environment:
     )
     templates.filters["attribute"] = escapes.attribute
     templates.filters["unbroken"] = unbroken
+    templates.filters["csv_cell"] = escapes.csv_cell
     templates.globals.update(
         entry_text=entry_text,
         std_errors_text=std_errors_text,
@@ -343,6 +344,7 @@ def environment() -> jinja2.Environment:
         marks=MARKS,
         rank_words=RANK_WORDS,
         capital=labels.capital,
+        level_name=labels.name,
     )
     return templates
 

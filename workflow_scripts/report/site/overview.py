@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report.site import answers, run_facts, studies
+from workflow_scripts.report.site import answers, leaderboard, run_facts, studies
 from workflow_scripts.report.site.answers import Answer
+from workflow_scripts.report.site.cells import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
+from workflow_scripts.report.site.leaderboard import Leaderboard
 from workflow_scripts.report.site.page import SitePage
 
 PATH = "index.html"
@@ -21,13 +23,21 @@ class OverviewContent:
     facts: tuple[tuple[str, str], ...]
     answers: Mapping[str, Sequence[Answer]]  # by system
     untested: tuple[tuple[Study, str], ...]
+    board: Leaderboard
+
+    @property
+    def ranks_path(self) -> str:
+        """Page of the study whose ranks the leaderboard shows."""
+        return studies.path(self.board.ranked_in) if self.board.ranked_in else ""
 
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page."""
+    links = CellLinks(inputs.manifest)
     content = OverviewContent(
         facts=tuple(run_facts.list_facts(inputs)),
         answers=answers.answer_by_system(inputs),
         untested=tuple((study, studies.path(study)) for study in inputs.manifest.studies if not study.comparisons),
+        board=leaderboard.build(inputs, links),
     )
     yield SitePage(path=PATH, title="Overview", template="site/overview.html.j2", content=content, group="Results")

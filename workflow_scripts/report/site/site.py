@@ -25,7 +25,10 @@ ASSET_FILES = {
         "site/run.css",
         "site/study.css",
     ),
-    "site.js": ("site/site.js",),
+    "site.js": (
+        "site/site.js",
+        "site/overview.js",
+    ),
 }
 
 

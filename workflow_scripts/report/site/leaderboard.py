@@ -1,0 +1,420 @@
+"""Leaderboard: the methods of all studies in one table, with one number per data set."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.levels.factors import NONE
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, number_format, renderers
+from workflow_scripts.report.failures import Failure
+from workflow_scripts.report.number_format import Measure
+from workflow_scripts.report.renderers import RANK_WORDS
+from workflow_scripts.report.secondary_tables import unique_sources
+from workflow_scripts.report.site import studies
+from workflow_scripts.report.site.cells import CellLinks
+from workflow_scripts.report.site.inputs import ReportInputs
+from workflow_scripts.report.study_table import PrintedEntry
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, RANKED_FACTORS
+
+NAMED_ALWAYS = ("corpus", "workers")  # what was learned from is part of a method's name even if all share it
+NAMED_IF_VARIED = ("weighting", "augmentation", "recipe")
+SETTING = ("scenario", "head", "fraction", "protocol")
+Record = dict[Hashable, Any]  # row of a result table
+Levels = tuple[str, ...]  # levels of `RANKED_FACTORS`, in their order
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreColumn:
+    """One data set in one metric: numbers of the same content and metric, which are comparable."""
+
+    dataset: str
+    digest: str
+    metric: str
+    source: str = ""
+    test_clips: str = ""
+    marked_in: str = ""  # the study whose marks of ranks are shown: that with the most numbers here
+    with_digest: bool = False  # whether another column is of the same data set with other content
+
+    @property
+    def measure(self) -> Measure:
+        """Printed form of the metric."""
+        return number_format.measure(self.metric)
+
+    @property
+    def label(self) -> str:
+        """Data set, marked if it is synthetic, and metric with its unit."""
+        content = f" ({self.digest})" if self.with_digest else ""
+        return f"{labels.name(self.dataset)}{labels.mark_of_twins(self.source)}{content}, {self.measure.heading}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One number of a method: as printed, with the page of its cells and its place in the column's range, in percent.
+
+    `rank_hint` explains the mark of its rank; empty if it has none in the study whose marks the column shows.
+    """
+
+    entry: PrintedEntry
+    text: str
+    path: str = ""
+    rank_hint: str = ""
+    low: int = 0
+    middle: int = 0
+    high: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """Mean with six digits; empty without one."""
+        return "" if self.entry.mean is None else f"{self.entry.mean:.6g}"
+
+    @property
+    def interval(self) -> str:
+        """Ends of the interval with six digits, separated by a space; empty without one."""
+        return f"{self.entry.low:.6g} {self.entry.high:.6g}" if math.isfinite(self.entry.low) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankRange:
+    """Rank of a method over data sets, as text with its interval and ties."""
+
+    rank: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderboardRow:
+    """One method: its levels, what names its pre-training, and its number in each column; None where none is planned.
+
+    `systems` are the places among the leaderboard's systems of those it belongs to.
+    """
+
+    levels: Mapping[str, str]
+    pretraining: str
+    floor: bool
+    studies: frozenset[str]
+    systems: tuple[int, ...]
+    scores: tuple[Score | None, ...]
+    rank: RankRange | None
+
+    @property
+    def label(self) -> str:
+        """Encoder and pre-training, such as "PASE (WLPMCT on AudioSet music)"."""
+        encoder = labels.name(self.levels["encoder"])
+        return f"{encoder} ({self.pretraining})" if self.pretraining else encoder
+
+    @property
+    def setting(self) -> tuple[str, ...]:
+        """Levels in the order of `SETTING`."""
+        return tuple(self.levels[factor] for factor in SETTING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Choice of rows or columns: its name, its label, and the label of each value."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """All methods, the best on the first data set first; `stub` are the factors of `SETTING` in which rows differ."""
+
+    columns: tuple[ScoreColumn, ...] = ()
+    rows: tuple[LeaderboardRow, ...] = ()
+    stub: tuple[str, ...] = ()
+    shared: str = ""
+    filters: tuple[Filter, ...] = ()
+    ranked_in: Study | None = None  # the study whose ranks over data sets are shown
+
+    @property
+    def has_pretraining(self) -> bool:
+        """Whether any method names its pre-training."""
+        return any(row.pretraining for row in self.rows)
+
+    def best_column(self) -> int:
+        """Return the place of the column by which the rows are sorted: the one with the most numbers."""
+        counts = [sum(_is_measured(row.scores[place]) for row in self.rows) for place in range(len(self.columns))]
+        return counts.index(max(counts))
+
+
+@dataclass(kw_only=True)
+class _Method:
+    """Entries of a method by column, and the studies that have it."""
+
+    floor: bool = False
+    studies: dict[str, None] = field(default_factory=dict)  # an ordered set
+    entries: dict[ScoreColumn, Record] = field(default_factory=dict)
+
+
+def build(inputs: ReportInputs, links: CellLinks) -> Leaderboard:
+    """Return the leaderboard of the entries of all studies whose table could be built."""
+    failed = [name for name, table in inputs.tables.items() if isinstance(table, Failure)]
+    entries = inputs.statistics.tables["entries"]
+    records = entries[~entries["study"].isin(failed)].to_dict("records")
+    if not records:
+        return Leaderboard()
+    columns = _choose_columns(records)
+    methods = _group_by_method(records, columns)
+    ranked_in, ranks = _ranks_by_method(inputs, methods)
+    titles = {study.name: study for study in inputs.manifest.studies}
+    systems = list(dict.fromkeys(studies.group(study) for study in inputs.manifest.studies))
+    varied = [factor for factor in NAMED_IF_VARIED if len(_levels(methods, factor) - {NONE}) > 1]
+    printed = _printed_entries(inputs)
+    ranges = [
+        _range(method.entries[column] for method in methods.values() if column in method.entries) for column in columns
+    ]
+    rows = [
+        LeaderboardRow(
+            levels=dict(zip(RANKED_FACTORS, levels, strict=True)),
+            pretraining=_name_pretraining(dict(zip(RANKED_FACTORS, levels, strict=True)), varied),
+            floor=method.floor,
+            studies=frozenset(method.studies),
+            systems=tuple(sorted({systems.index(studies.group(titles[study])) for study in method.studies})),
+            scores=tuple(
+                _score(method.entries.get(column), column, printed=printed, links=links, titles=titles, reach=reach)
+                for column, reach in zip(columns, ranges, strict=True)
+            ),
+            rank=ranks.get(levels),
+        )
+        for levels, method in methods.items()
+    ]
+    stub = tuple(factor for factor in SETTING if len(_levels(methods, factor)) > 1)
+    board = Leaderboard(
+        columns=tuple(columns), rows=tuple(rows), stub=stub, shared=_shared(rows[0], stub), ranked_in=ranked_in
+    )
+    return replace(board, rows=tuple(_sort(board)), filters=tuple(_filters(board, systems)))
+
+
+def _choose_columns(records: Sequence[Record]) -> list[ScoreColumn]:
+    """Return for each data set the metric that most methods have, and further ones while methods are without a number.
+
+    Contents of a data set that differ have columns of their own; what is missing stands in the first.
+    """
+    by_data: dict[tuple[str, str], dict[str, set[Levels]]] = {}
+    first_digest: dict[str, str] = {}
+    for record in records:
+        if record["data_digest"]:
+            first_digest.setdefault(record["dataset"], record["data_digest"])
+    for record in records:
+        key = (record["dataset"], record["data_digest"] or first_digest.get(record["dataset"], ""))
+        by_data.setdefault(key, {}).setdefault(record["metric"], set()).add(_levels_of(record))
+    contents = [dataset for dataset, _ in by_data]
+    facts: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record["status"] != MISSING:
+            facts.setdefault((record["dataset"], record["data_digest"]), []).append(record)
+    return [
+        ScoreColumn(
+            dataset=dataset,
+            digest=digest,
+            metric=metric,
+            source=", ".join(unique_sources(record["source"] for record in facts.get((dataset, digest), ()))),
+            test_clips=_test_clips(facts.get((dataset, digest), ())),
+            marked_in=_largest_study(facts.get((dataset, digest), ()), metric),
+            with_digest=contents.count(dataset) > 1,
+        )
+        for (dataset, digest), by_metric in by_data.items()
+        for metric in _cover(by_metric)
+    ]
+
+
+def _cover(by_metric: Mapping[str, set[Levels]]) -> Iterator[str]:
+    """Yield metrics, that of most methods first, until each method has a number in one."""
+    left = set().union(*by_metric.values())
+    while left:
+        metric = max(by_metric, key=lambda metric: len(by_metric[metric] & left))
+        left -= by_metric[metric]
+        yield metric
+
+
+def _test_clips(records: Iterable[Record]) -> str:
+    counts = sorted({int(record["test_clips"]) for record in records if not pd.isna(record["test_clips"])})
+    return number_format.RANGE.join(f"{count:,}" for count in dict.fromkeys([*counts[:1], *counts[-1:]]))
+
+
+def _largest_study(records: Iterable[Record], metric: str) -> str:
+    """Return the study with the most of these records in a metric; the first one if several have."""
+    counts = Counter(record["study"] for record in records if record["metric"] == metric)
+    return max(counts, key=lambda study: counts[study], default="")
+
+
+def _group_by_method(records: Sequence[Record], columns: Sequence[ScoreColumn]) -> dict[Levels, _Method]:
+    """Group the entries by method; of several studies the number of the most pre-training seeds is kept.
+
+    Of equal ones that of the study whose marks are shown is kept, else the first.
+    """
+    by_content = {(column.dataset, column.digest, column.metric): column for column in columns}
+    by_data = {(column.dataset, column.metric): column for column in reversed(columns)}  # the first one stays
+
+    def weight(record: Record, column: ScoreColumn) -> tuple[bool, int, bool]:
+        seeds = record["n_pretraining_seeds"]
+        return record["status"] != MISSING, 0 if pd.isna(seeds) else int(seeds), record["study"] == column.marked_in
+
+    methods: dict[Levels, _Method] = {}
+    for record in records:
+        method = methods.setdefault(_levels_of(record), _Method())
+        method.floor = method.floor or record["kind"] == "floor"
+        method.studies[record["study"]] = None
+        if record["data_digest"]:
+            column = by_content.get((record["dataset"], record["data_digest"], record["metric"]))
+        else:
+            column = by_data.get((record["dataset"], record["metric"]))
+        if column is None:
+            continue
+        known = method.entries.get(column)
+        if known is None or weight(record, column) > weight(known, column):
+            method.entries[column] = record
+    return methods
+
+
+def _levels_of(record: Record) -> Levels:
+    return tuple(str(record[factor]) for factor in RANKED_FACTORS)
+
+
+def _levels(methods: Iterable[Levels], factor: str) -> set[str]:
+    """Return the levels of a factor in any method."""
+    place = RANKED_FACTORS.index(factor)
+    return {levels[place] for levels in methods}
+
+
+def _printed_entries(inputs: ReportInputs) -> dict[tuple[str, str, tuple[str, ...]], PrintedEntry]:
+    """Return the entries of all tables as printed, by study, metric and levels of `METHOD_FACTORS`."""
+    return {
+        (name, column.metric, entry.method): entry
+        for name, table in inputs.tables.items()
+        if not isinstance(table, Failure)
+        for row in table.rows
+        for column, entry in zip(table.columns, row.entries, strict=True)
+        if entry.method
+    }
+
+
+def _range(records: Iterable[Record]) -> tuple[float, float]:
+    """Return the least and the greatest value that a column shows, in the printed unit."""
+    ends = [
+        record[name] * number_format.measure(record["metric"]).scale
+        for record in records
+        for name in ("mean", "ci_low", "ci_high")
+        if math.isfinite(record[name])
+    ]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+
+def _score(
+    record: Record | None,
+    column: ScoreColumn,
+    *,
+    printed: Mapping[tuple[str, str, tuple[str, ...]], PrintedEntry],
+    links: CellLinks,
+    titles: Mapping[str, Study],
+    reach: tuple[float, float],
+) -> Score | None:
+    if record is None:
+        return None
+    method = tuple(str(record[factor]) for factor in METHOD_FACTORS)
+    entry = replace(printed[record["study"], record["metric"], method], deviation=math.nan)
+    score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=links.get(method, ""))
+    if entry.mean is None:
+        return score
+    is_marked = entry.rank and record["study"] == column.marked_in
+    hint = f"{RANK_WORDS[entry.rank]}, in: {titles[record['study']].title}" if is_marked else ""
+    ends = (entry.low, entry.high) if math.isfinite(entry.low) else (entry.mean, entry.mean)
+    low, middle, high = (
+        round(100 * (value - reach[0]) / ((reach[1] - reach[0]) or 1)) for value in (ends[0], entry.mean, ends[1])
+    )
+    return replace(score, rank_hint=hint, low=low, middle=middle, high=high)
+
+
+def _ranks_by_method(
+    inputs: ReportInputs, methods: Mapping[Levels, _Method]
+) -> tuple[Study | None, dict[Levels, RankRange]]:
+    """Return the study that ranks the most methods over data sets, and the rank of each of them.
+
+    Ranks of several studies, each among its own methods, would not be comparable.
+    """
+    frame = inputs.statistics.tables["ranks"]
+    measured = frame[frame["rank_low"].notna() & frame["rank_high"].notna()]
+    if measured.empty:
+        return None, {}
+    name = measured["study"].value_counts(sort=False).idxmax()
+    study = next(study for study in inputs.manifest.studies if study.name == name)
+    of_study = _rank_ranges(measured[measured["study"] == name].to_dict("records"), study)
+    named = [
+        bool(level) for level in next(iter(of_study))
+    ]  # a study leaves out the factors that its table does not show
+    ranks = {}
+    for levels, method in methods.items():
+        key = tuple(level if is_named else "" for level, is_named in zip(levels, named, strict=True))
+        if name in method.studies and key in of_study:
+            ranks[levels] = of_study[key]
+    return study, ranks
+
+
+def _rank_ranges(records: Sequence[Record], study: Study) -> dict[Levels, RankRange]:
+    """Return the ranks of a study in its first metric, by the levels that it names."""
+    in_metric = [record for record in records if record["metric"] == records[0]["metric"]]
+    settings = [factor for factor in study.columns if factor != "dataset"]
+    rivals = Counter(tuple(record[factor] for factor in settings) for record in in_metric)
+    return {
+        _levels_of(record): _rank(record, n_methods=rivals[tuple(record[factor] for factor in settings)])
+        for record in in_metric
+    }
+
+
+def _rank(record: Record, *, n_methods: int) -> RankRange:
+    low, high = int(record["rank_low"]), int(record["rank_high"])
+    ties = f" ({record['tie_groups']})" if record["tie_groups"] else ""
+    reach = f"{low}" if low == high else f"{low}{number_format.RANGE}{high}"
+    return RankRange(rank=int(record["rank"]), text=f"{reach} of {n_methods}{ties}")
+
+
+def _name_pretraining(levels: Mapping[str, str], varied: Sequence[str]) -> str:
+    named = [labels.name(levels[factor]) for factor in ("workers", *varied) if levels[factor] != NONE]
+    corpus = f"on {labels.name(levels['corpus'])}" if levels["corpus"] != NONE else ""
+    return " ".join(filter(None, [", ".join(named), corpus]))
+
+
+def _shared(row: LeaderboardRow, stub: Sequence[str]) -> str:
+    """Return the settings that all rows have in common, such as "scenario frozen, head linear"."""
+    return ", ".join(
+        f"{labels.name(factor)} {labels.name(row.levels[factor])}" for factor in SETTING if factor not in stub
+    )
+
+
+def _is_measured(score: Score | None) -> bool:
+    return score is not None and score.entry.mean is not None
+
+
+def _sort(board: Leaderboard) -> list[LeaderboardRow]:
+    """Return the rows, the highest mean in the best filled column first, those without a number there last."""
+    place = board.best_column()
+
+    def key(row: LeaderboardRow) -> float:
+        score = row.scores[place]
+        return math.inf if score is None or score.entry.mean is None else -score.entry.mean
+
+    return sorted(board.rows, key=key)
+
+
+def _filters(board: Leaderboard, systems: Sequence[str]) -> Iterator[Filter]:
+    """Yield the choices that have at least two values."""
+    used = sorted({place for row in board.rows for place in row.systems})
+    sources = dict.fromkeys(source for column in board.columns for source in column.source.split(", ") if source)
+    choices: dict[str, tuple[str, Mapping[str, str]]] = {"system": ("System", {str(p): systems[p] for p in used})}
+    for factor in ("encoder", "scenario", "fraction"):
+        levels = dict.fromkeys(row.levels[factor] for row in board.rows)
+        choices[factor] = (labels.capital(labels.name(factor)), {level: labels.name(level) for level in levels})
+    choices["dataset"] = ("Data set", {column.dataset: labels.name(column.dataset) for column in board.columns})
+    choices["source"] = ("Data source", {source: source for source in sources})
+    for name, (label, options) in choices.items():
+        if len(options) > 1:
+            yield Filter(name=name, label=label, options=tuple(options.items()))
