@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.checkout import REPOSITORY
 from tests.datasets import (
     test_audioset_music,
     test_billboard,
@@ -18,18 +20,21 @@ from tests.datasets import (
 )
 from tests.datasets.files import put, touch
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets import billboard, magnatagatune
-from workflow_scripts.levels import registry
+from workflow_scripts.datasets import billboard, magnatagatune, msd
+from workflow_scripts.levels import dataset_facts, registry
 
+PAGE = REPOSITORY / "docs" / "data.md"
 SONG = "c/some_band-some_album-01-some_song-30-59"
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
-HQ = "{}train/A - B/{}{}"
+#: options of the data sets whose files depend on them
+SUBSETS = {"fma": [{"subset": "small"}, {"subset": "medium"}]}
 
 
 def write_lists(loader: str, root: Path) -> None:
     """Write the lists that lie beside the audio."""
     if loader == "msd":
         test_msd.write_tables(root / "processed_annotations")
+        put(root, {msd.PREVIEWS: pickle.dumps({test_msd.A: "5504670"})})
     elif loader == "openmic":
         test_openmic.write(root)
         for path in root.rglob("*.ogg"):
@@ -49,45 +54,19 @@ def write_lists(loader: str, root: Path) -> None:
     )
 
 
-#: data set, its options, and the files of one clip in each layout; the last is the path that is read
-LAYOUTS = [
-    ("audioset_music", {}, "clips/AbCdEfGhIjk.wav"),
-    ("audioset_music", {}, "eval_segments/YAbCdEfGhIjk.wav"),
-    ("audioset_music", {}, "AbCdEfGhIjk_30_40.flac"),
-    ("audioset_music", {}, "AbCdEfGhIjk_30000_40000.wav"),
-    ("audioset_music", {}, "YAbCdEfGhIjk_30.000_40.000.wav"),
-    ("billboard", {}, "audio/1960s/Some Singer/I Can't Wait/audio.flac"),
-    ("billboard", {}, "Some Singer - I Can t Wait.mp3"),
-    ("billboard", {}, "0003.mp3"),
-    ("extended_ballroom", {}, "Waltz/100601.mp3"),
-    ("extended_ballroom", {}, "audio/Waltz/Waltz.100601.mp3"),
-    ("extended_ballroom", {}, "wavs/Waltz/100601.wav"),
-    ("fma", {}, "fma_small/000/000002.mp3"),
-    ("fma", {}, "fma_small/fma_small/000/000002.mp3"),
-    ("fma", {}, "fma_medium/000/000002.mp3"),
-    ("fma", {}, "fma_large/000/000002.mp3"),
-    ("fma", {}, "audio/000002.wav"),
-    ("fma", {"subset": "medium"}, "fma_large/000/000002.mp3"),
-    ("gtzan", {}, "genres/blues/blues.00029.wav"),
-    ("gtzan", {}, "Data/genres_original/blues/blues.00029.wav"),
-    ("gtzan", {}, "gtzan_genre/genres/blues/blues.00029.wav"),
-    ("gtzan", {}, "blues/blues.00029.au"),
-    ("gtzan", {}, "blues.00029.wav"),
-    *[("magnatagatune", {}, f"{folder}{SONG}.mp3") for folder in ("", "mp3/", "mp3s/", "audio/", "raw/", "a/b/")],
-    ("magnatagatune", {}, f"wav/{SONG}.wav"),
-    ("msd", {}, f"A/A/A/{test_msd.A}.mp3"),
-    ("msd", {}, f"wavs/{test_msd.A}.wav"),
-    ("musdb18", {}, "train/A - B.stem.mp4"),
-    ("musdb18", {}, "musdb18/train/A - B.stem.mp4"),
-    *[
-        ("musdb18", {}, HQ.format(folder, "mixture", suffix))
-        for folder in ("", "musdb18hq/", "musdb18-hq/", "musdb18_hq/")
-        for suffix in (".wav", ".flac")
-    ],
-    ("musdb18", {}, "valid/A - B.stem.mp4"),
-    ("openmic", {}, "audio/123/123456_0.ogg"),
-    ("openmic", {}, "wavs/123456_0.wav"),
-]
+def read_page() -> dict[str, dict[str, str]]:
+    """Read the table of each data set: what stands in the first column to the rest of the row."""
+    tables: dict[str, dict[str, str]] = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if match := re.fullmatch(r"\| `(\w+)` \| \|", line):
+            table = tables.setdefault(match[1], {})
+        elif match := re.fullmatch(r"\| (licence|size|comes|lists|layouts|host gone) \| (.+) \|", line):
+            table[match[1]] = match[2]
+    return tables
+
+
+TABLES = read_page()
+LAYOUTS = [(loader, path) for loader, table in TABLES.items() for path in re.findall(r"`([^`]+)`", table["layouts"])]
 
 
 def index_of(loader: str, root: Path, options: dict[str, str]):
@@ -95,17 +74,32 @@ def index_of(loader: str, root: Path, options: dict[str, str]):
     return level.index(root, registry.options(level, options))
 
 
-@pytest.mark.parametrize(("loader", "options", "path"), LAYOUTS)
-def test_a_folder_in_each_layout_that_users_have_is_read(tmp_path, loader, options, path):
+@pytest.mark.parametrize(("loader", "path"), LAYOUTS)
+def test_a_folder_in_each_layout_of_the_page_is_read(tmp_path, loader, path):
     write_lists(loader, tmp_path)
     touch(tmp_path, path, *(path.replace("mixture", stem) for stem in STEMS if "mixture" in path))
-    index = index_of(loader, tmp_path, options)
+    index = index_of(loader, tmp_path, {})
     assert index.clips["path"].tolist() == [path]
     for stem in index.stems.values():
         assert (tmp_path / stem.paths[0]).is_file()
 
 
-@pytest.mark.parametrize("loader", sorted({loader for loader, *_ in LAYOUTS}))
+@pytest.mark.parametrize("loader", TABLES)
+def test_the_page_has_licence_sizes_and_layouts_of_every_data_set(loader):
+    table, level = TABLES[loader], registry.load("dataset", loader)
+    assert table["licence"] == level.LICENSE
+    assert len(table) == 6
+    remotes = [dataset_facts.remotes(level, registry.options(level, given)) for given in SUBSETS.get(loader, [{}])]
+    assert ("downloaded" in table["comes"]) == any(remotes)
+    for remote in (remote for files in remotes for remote in files.values() if remote.bytes):
+        assert f"{remote.bytes:,} bytes" in table["size"]
+
+
+def test_the_page_has_every_published_data_set():
+    assert set(TABLES) == set(registry.names("dataset")) - {"folder"}
+
+
+@pytest.mark.parametrize("loader", TABLES)
 def test_a_folder_without_a_copy_is_told_three_layouts_that_were_looked_for(tmp_path, loader):
     write_lists(loader, tmp_path)
     touch(tmp_path, "some/other/song.mp3")
@@ -114,6 +108,13 @@ def test_a_folder_without_a_copy_is_told_three_layouts_that_were_looked_for(tmp_
     looked = str(caught.value).partition("looked for ")[2].partition(";")[0]
     assert len(re.split(r", | and ", looked)) >= 3
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["fma_medium", "fma_large", "audio"])
+def test_fma_medium_is_read_too(tmp_path, folder):
+    write_lists("fma", tmp_path)
+    touch(tmp_path, f"{folder}/000/000007.mp3")
+    assert index_of("fma", tmp_path, {"subset": "medium"}).clips["path"].tolist() == [f"{folder}/000/000007.mp3"]
 
 
 def test_whole_tracks_are_not_taken_for_clips(tmp_path):
