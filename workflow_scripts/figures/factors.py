@@ -41,10 +41,11 @@ if TYPE_CHECKING:
 READS = ("prepare", "embed")
 READING = (
     "Images: loadings of the strongest filters of each factor, in descending order, on all factors; red is positive, "
-    "blue negative. The order and the signs of factors are arbitrary: here the first explains most variance, and the "
-    "largest loading of each is positive. Dots: by how much more often clips with a class are among those that "
-    f"activate these filters most than in the test set, with {CONFIDENCE} confidence intervals over clusters of test "
-    "clips. The untrained network shows what needs no training. Each panel of dots has its own scale."
+    "blue negative, and each encoder has its own scale, which its title states. The order and the signs of factors are "
+    "arbitrary: here the first explains most variance, and the largest loading of each is positive. Dots: by how much "
+    "more often clips with a class are among those that activate these filters most than in the test set, with "
+    f"{CONFIDENCE} confidence intervals over clusters of test clips. The untrained network shows what needs no "
+    "training. Each panel of dots has its own scale."
 )
 LOADING, EXCESS = "loading", "class"
 COLUMNS = (
@@ -163,17 +164,17 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     columns = options.components
     figure = plotting.new_figure(COLUMN_WIDTH * columns + MARGIN_WIDTH, sum(heights))
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
-    largest = float(measured.loc[measured["part"] == LOADING, "value"].abs().max()) if len(measured) else 1.0
     for row, (label, within) in enumerate(panels):
         axes = [[figure.add_subplot(grid[2 * row + line, column]) for column in range(columns)] for line in range(2)]
-        _panels(axes, label, within, largest=largest)
+        _panels(axes, label, within)
     plotting.add_heading(figure, study.title, numbers["source"])
     plotting.fix_panels(figure)
     return figure
 
 
-def _panels(axes: Sequence[Sequence[Axes]], label: str, rows: pd.DataFrame, *, largest: float) -> None:
+def _panels(axes: Sequence[Sequence[Axes]], label: str, rows: pd.DataFrame) -> None:
     measured = plotting.measured_rows(rows)
+    largest = _largest_loading(measured)
     for column, (image, dots) in enumerate(zip(*axes, strict=True)):
         of_component = measured[measured["component"] == column + 1]
         if of_component.empty:
@@ -193,7 +194,12 @@ def _title(label: str, rows: pd.DataFrame) -> str:
     measured = plotting.measured_rows(rows)
     if measured.empty:
         return f"{label}: {in_short(next(iter(rows['reason'])))}"
-    return f"{label} ({measured['source'].iloc[0]})"
+    return f"{label} ({measured['source'].iloc[0]}), loadings within ±{_largest_loading(measured):.2g}"
+
+
+def _largest_loading(measured: pd.DataFrame) -> float:
+    """Return the largest loading by size: encoders differ in it by magnitudes, untrained ones hardly respond."""
+    return float(measured.loc[measured["part"] == LOADING, "value"].abs().max()) if len(measured) else 1.0
 
 
 def _image(panel: Axes, rows: pd.DataFrame, *, largest: float) -> None:
