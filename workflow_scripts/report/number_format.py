@@ -60,6 +60,11 @@ def number(value: float, decimals: int) -> str:
     return f"{MINUS}{text}" if value < 0 and float(text) != 0 else text
 
 
+def significant(value: float) -> str:
+    """Format a number of any size with three digits, and with a true minus sign."""
+    return f"{value:.3g}".replace("-", MINUS)
+
+
 def signed_number(value: float, decimals: int) -> str:
     """Format a rounded number with its sign, "+" included; zero has none."""
     text = number(value, decimals)

@@ -6,6 +6,7 @@ Equal numbers give files of equal bytes.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import textwrap
 import warnings
@@ -113,12 +114,22 @@ def draw_failure(study: Study, reason: str) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` atomically, in the format of the file name's ending (svg, pdf or png)."""
+    kind = path.suffix[1:]
+    with _style(_shown_characters(figure), **{"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=METADATA[kind])
+
+
+def svg_text(figure: Figure, *, salt: str) -> str:
+    """Return `figure` as SVG; its ids depend on `salt`."""
+    with _style(_shown_characters(figure), **{"svg.hashsalt": salt}), io.StringIO() as drawn:
+        figure.savefig(drawn, format="svg", metadata=METADATA["svg"])
+        return drawn.getvalue()
+
+
+def _shown_characters(figure: Figure) -> frozenset[str]:
     from matplotlib.text import Text  # noqa: PLC0415  (planning needs no matplotlib)
 
-    kind = path.suffix[1:]
-    texts = (text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
-    with _style(frozenset("".join(texts)), **{"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
-        figure.savefig(temporary, format=kind, metadata=METADATA[kind])
+    return frozenset("".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)))
 
 
 @contextlib.contextmanager

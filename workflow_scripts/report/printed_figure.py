@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,9 +15,15 @@ from workflow_scripts.core.escapes import attribute
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 MAX_ROWS = 2000  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
+WIDTH = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)pt"')
+PIXELS_PER_POINT = 4 / 3  # of CSS
+READABLE = 576  # pixels: on a narrower screen a figure scrolls, since letters would be smaller than 5 points
 METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
@@ -51,7 +59,7 @@ def format_figure(
     texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
     varying = varying[[*texts, *(name for name in varying.columns if name not in texts)]]
     return PrintedFigure(
-        svg=inline_svg(svg, study, description=description),
+        svg=_inline(svg.read_text(encoding="utf-8"), study, prefix=study.name, description=description),
         reading=reading,
         description=description,
         texts=len(texts),
@@ -75,9 +83,40 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def inline_svg(path: Path, study: Study, *, description: Markup) -> Markup:
-    """Return the SVG element of a file that `draw` wrote, with a description and with ids unique on the page."""
-    text = METADATA.sub("", PROLOG.sub("", path.read_text(encoding="utf-8"), count=1))
-    text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
+def draw_inline(
+    study: Study,
+    numbers: pd.DataFrame,
+    *,
+    name: str,
+    draw: Callable[[Study, pd.DataFrame], Figure],
+    describe: Callable[[Study, pd.DataFrame], str],
+    reading: str,
+    headings: Sequence[str] = (),
+    rows: Sequence[tuple[str, ...]] = (),
+    texts: int = 1,
+    omitted: str = "",
+) -> PrintedFigure:
+    """Return a figure that is drawn for the page alone, with a table of `rows` where another has not the numbers."""
+    description = plotting.describe_figure(describe, study, numbers)
+    prefix = f"{study.name}-{name}"
+    svg = plotting.svg_text(plotting.draw_figure(draw, study, numbers), salt=prefix)
+    return PrintedFigure(
+        svg=_inline(svg, study, prefix=prefix, description=description),
+        reading=reading,
+        description=description,
+        texts=texts,
+        headings=tuple(headings),
+        rows=tuple(rows),
+        shared="",
+        omitted=omitted,
+    )
+
+
+def _inline(text: str, study: Study, *, prefix: str, description: Markup) -> Markup:
+    """Return the SVG element of a figure, with a description and with ids unique on the page."""
+    text = METADATA.sub("", PROLOG.sub("", text, count=1))
+    text = IDENTIFIER.sub(rf"\g<1>{prefix}-", text)
     label = attribute(f"Figure: {study.title}. ") + description
-    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+    size = WIDTH.search(text)
+    least = min(float(size[1]) * PIXELS_PER_POINT, READABLE) if size else READABLE
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" style="min-width: {least:.0f}px" ', 1))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.figures import figure_asserts
 from tests.report.aggregated_study import build_table, statistics
 from tests.report.test_renderers import outline
 from tests.synthetic_results import METHODS, Results, factors
@@ -148,6 +149,62 @@ def test_columns_of_many_levels_have_grouped_headings(tmp_path: Path) -> None:
     headings = [row for row in tables if row[0] == "Encoder"]
     assert [row[2] for row in headings] == ["OpenMIC (twin)", "FMA small (twin)", "GTZAN (twin)"], "a table each"
     assert sum(row == ["100pct", "50pct", "25pct", "10pct"] for row in tables) == 3
+
+
+def test_confusions_are_the_mean_over_the_trials_of_the_best_method(results: Results, page: str) -> None:
+    assert page.count('<table class="confusions">') == 2, "one for each data set"
+    entries = pd.read_csv(results.folder / "statistics/entries.csv")
+    measured = entries[(entries["dataset"] == "fma_small") & (entries["kind"] == "method") & entries["mean"].notna()]
+    scenario = measured.sort_values("mean")["scenario"].iloc[-1]
+    (cell,) = (
+        cell["path"]
+        for cell in results.manifest["cells"]
+        if (cell["factors"]["encoder"], cell["factors"]["scenario"], cell["factors"]["dataset"])
+        == ("pase", scenario, "fma_small")
+    )
+    counts = np.load(Path(cell).with_name("predictions.npz"))["confusion"]
+    percent = (100 * counts / counts.sum(axis=-1, keepdims=True)).mean(axis=0)
+    (rows,) = (
+        rows_of(part, "confusions") for part in page.split("<h3>")[1:] if part.startswith("Classes of FMA small")
+    )
+    assert rows[0] == ["True class", *"abcd"]
+    assert [row[1:] for row in rows[1:]] == [[f"{value:.0f}" for value in row] for row in percent]
+    bars = rows_of(page, "bars")[-4:]
+    assert [float(bar[3]) for bar in bars] == [round(value, 1) for value in np.diag(percent)]
+
+
+def test_losses_and_shares_of_labels_are_curves_with_words_and_numbers(tmp_path: Path) -> None:
+    results = figure_asserts.make_study(
+        tmp_path,
+        figure={"kind": "dots"},
+        rows=["weighting"],
+        columns=["dataset", "fraction"],
+        grid={"weighting": ["equal", "hand"], "fraction": ["100pct", "10pct"]},
+        trials=3,
+    )
+    figure_asserts.write_losses(results, epochs=5)
+    page = compose_page(results)
+    for title in ("Scores by share of the labels", "Losses of pre-training"):
+        part = page[page.index(f"<h3>{title}</h3>") :].partition("<h3>")[2].partition("<h3>")[0]
+        assert part.count('<svg role="img"') == 1
+        assert "The figure in words" in part
+    numbers = re.findall(r"<td>MFCC</td>\n<td>validation</td>\n(.*?)</tr>", page, re.DOTALL)
+    assert len(numbers) == 2, "a row for each weighting"
+    assert re.findall(r">([^<]+)</td>", numbers[0]) == ["5", "80", f"{80 / 5**0.3:.3g}", f"{80 / 5**0.3:.3g}"]
+
+
+def test_damaged_predictions_are_a_sentence_and_the_page_has_the_rest(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.manifest["studies"]["fig2"]["comparisons"] = []
+    path = results.predict(factors("pase", "frozen", "openmic"), 1.2, trials=3)
+    whole = compose_page(results)
+    assert "confusions" in whole
+    path.with_name("predictions.npz").write_bytes(b"PK")
+    arguments = ["--manifest", str(tmp_path / "plan.json"), "--statistics", str(tmp_path / "statistics")]
+    compose.main([*arguments, "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "report")])
+    damaged = (tmp_path / "report/studies/fig2.html").read_text(encoding="utf-8")
+    assert "The table of the classes could not be produced: " in damaged
+    assert rows_of(damaged, "results") == rows_of(whole, "results")
 
 
 def test_a_figure_that_fails_is_a_sentence_and_the_page_has_the_rest(results: Results, page: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,13 +15,15 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import failures, plotting, printed_figure, separation
 from workflow_scripts.report.comparison_text import PrintedComparison, select_strongest
 from workflow_scripts.report.failures import Failure
-from workflow_scripts.report.figure_inputs import read_numbers
+from workflow_scripts.report.figure_inputs import Evidence, read_numbers
 from workflow_scripts.report.notes import TWIN_WARNING, NoteSection
 from workflow_scripts.report.printed_figure import PrintedFigure
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.forest import ForestPlot, build_forests
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
+from workflow_scripts.report.site.study_classes import ClassReader, ClassResults
+from workflow_scripts.report.site.study_curves import fraction_curves, loss_curves
 from workflow_scripts.report.study_table import Table
 
 FOLDER = "studies"
@@ -80,14 +82,17 @@ class StudyResults:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyContent:
-    """What the page of a study shows; `figure` is None if the study has none.
+    """What the page of a study shows; a figure is None if the study has none.
 
-    `failures` has a sentence for each part that could not be produced, which is None then.
+    `failures` has a sentence for each part that could not be produced, which is missing then.
     """
 
     study: Study
     results: StudyResults | None
     figure: PrintedFigure | None
+    fractions: PrintedFigure | None
+    losses: PrintedFigure | None
+    classes: Sequence[ClassResults]
     separation: separation.SeparationTable
     cell_links: CellLinks  # pages of the numbers, by the levels of their method
     failures: tuple[str, ...]
@@ -100,36 +105,52 @@ def path(study: Study) -> str:
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page of each study."""
-    links = CellLinks(inputs.manifest)
+    reader = ClassReader(CellLinks(inputs.manifest))
     for study in inputs.manifest.studies:
         yield SitePage(
             path=path(study),
             title=study.title,
             template="site/study.html.j2",
-            content=_content(study, inputs, links),
+            content=_content(study, inputs, reader),
             group=group(study),
         )
 
 
-def _content(study: Study, inputs: ReportInputs, links: CellLinks) -> StudyContent:
+def _content(study: Study, inputs: ReportInputs, reader: ClassReader) -> StudyContent:
     table = inputs.tables[study.name]
-    parts = {
-        "table": StudyResults(table) if isinstance(table, Table) else table,
-        "figure": failures.attempt(partial(_read_figure, study, inputs), name=f"the figure of {study.name}"),
+    evidence = Evidence(study=study, manifest=inputs.manifest, statistics=inputs.statistics)
+    parts: dict[str, Callable[[], Any]] = {
+        "figure": partial(_read_figure, study, inputs),
+        "figure of the shares of labels": partial(fraction_curves, study, evidence),
+        "figure of the losses": partial(loss_curves, study, evidence),
+        "table of the classes": partial(_read_classes, study, inputs, reader),
     }
-    succeeded: dict[str, Any] = {name: None if isinstance(part, Failure) else part for name, part in parts.items()}
+    produced: dict[str, Any] = {"table": StudyResults(table) if isinstance(table, Table) else table}
+    for name, produce in parts.items():
+        produced[name] = failures.attempt(produce, name=f"the {name} of {study.name}")
+    results, figure, fractions, losses, classes = (
+        None if isinstance(part, Failure) else part for part in produced.values()
+    )
     return StudyContent(
         study=study,
-        results=succeeded["table"],
-        figure=succeeded["figure"],
+        results=results,
+        figure=figure,
+        fractions=fractions,
+        losses=losses,
+        classes=classes or (),
         separation=separation.of_study(study, inputs.manifest),
-        cell_links=links,
+        cell_links=reader.links,
         failures=tuple(
             f"The {name} could not be produced: {part.reason}"
-            for name, part in parts.items()
+            for name, part in produced.items()
             if isinstance(part, Failure)
         ),
     )
+
+
+def _read_classes(study: Study, inputs: ReportInputs, reader: ClassReader) -> list[ClassResults]:
+    entries = inputs.statistics.tables["entries"]
+    return reader.read(study, entries[entries["study"] == study.name])
 
 
 def group(study: Study) -> str:
