@@ -42,6 +42,15 @@ def test_a_file_may_define_dataclasses_of_settings(tmp_path):
     assert module.build(module.Options(**options))(torch.zeros(1, 16000)).shape == (1, 64, 1)
 
 
+def test_a_file_may_import_another_one_beside_it(tmp_path):
+    (tmp_path / "sizes_of_tiny_encoder.py").write_text("size = 64\n")
+    text = "from sizes_of_tiny_encoder import size\n" + external.CLASS.replace(
+        "output_dim = {size}", "output_dim = size"
+    )
+    encoder = module.build(module.Options(**external.write_module(tmp_path, text=text)))
+    assert encoder(torch.zeros(1, 16000)).shape[1] == 64
+
+
 def test_an_imported_class_gives_the_same_embeddings(tmp_path):
     options = external.write_module(tmp_path) | {"seconds": 1.0}
     arguments = ["--encoder", "module", "--options", json.dumps(options), "--output", str(tmp_path / "out")]

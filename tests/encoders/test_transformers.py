@@ -101,10 +101,18 @@ def test_padding_never_enters_an_embedding(family, window, tmp_path):
             level.build(level.Options(**options | {"seconds": seconds}))
 
 
+def test_another_version_of_the_package_is_another_encoder(tmp_path):
+    options = level.Options(**external.write_transformers(tmp_path))
+    (file,) = [path for path in level.content(options) if path.name == "METADATA"]
+    assert f"\nVersion: {transformers.__version__}\n" in file.read_text(encoding="utf-8")
+
+
 def test_another_file_of_the_folder_is_another_encoder(tmp_path):
     options = level.Options(**external.write_transformers(tmp_path))
     before = list(level.content(options))
-    assert {"config.json", "preprocessor_config.json", "model.safetensors"} == {path.name for path in before}
+    assert {"config.json", "preprocessor_config.json", "model.safetensors", "METADATA"} == {
+        path.name for path in before
+    }
     (tmp_path / "wav2vec2" / "modeling_own.py").write_text("")
     (tmp_path / "wav2vec2" / "README.md").write_text("")
     assert {path.name for path in level.content(options)} - {path.name for path in before} == {"modeling_own.py"}

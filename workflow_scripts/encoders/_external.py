@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from pydantic import Field
@@ -27,6 +30,15 @@ def require_path(options: ExternalOptions, level: str) -> Path:
     if not options.path:
         raise UserError(f"encoder {level} needs `path`, its file or folder")
     return Path(options.path)
+
+
+def version_files(package: str) -> Iterator[Path]:
+    """Yield the file that states the version of an installed package; nothing without the package."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        distribution = metadata.distribution(package)
+        for file in distribution.files or ():
+            if file.match("*.dist-info/METADATA"):
+                yield Path(str(distribution.locate_file(file)))
 
 
 def sample_rate(options: ExternalOptions) -> int:

@@ -36,7 +36,8 @@ class Options(ExternalOptions):
     name: str = ""
     """The class, built without arguments; empty: the only one in the file that is a `torch.nn.Module`."""
     files: tuple[UserPath, ...] = ()
-    """Other files that it reads, such as its weights: with another content they are another encoder."""
+    """Other files that it reads or imports from its folder, such as its weights: with another content they are another
+    encoder."""
 
 
 def content(options: Options) -> Iterator[Path]:

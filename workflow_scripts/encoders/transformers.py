@@ -14,6 +14,7 @@ from workflow_scripts.encoders._external import (
     hop,  # noqa: F401 - member of the level
     require_path,
     sample_rate,  # noqa: F401 - member of the level
+    version_files,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Options(ExternalOptions):
 
 
 def content(options: Options) -> Iterator[Path]:
-    """Yield the files of the folder that the network is built from: configuration, code and weights.
+    """Yield the files of the folder that the network is built from (configuration, code and weights), and the version
+    of the package that builds it.
 
     Raises `UserError` if no folder is stated.
     """
@@ -45,6 +47,7 @@ def content(options: Options) -> Iterator[Path]:
     yield from sorted({*folder.glob("*.json"), *folder.glob("*.py")} - {*named})
     # as transformers chooses: safetensors where there are any
     yield from sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    yield from version_files("transformers")
 
 
 def build(options: Options) -> TransformersEncoder:

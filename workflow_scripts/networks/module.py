@@ -73,5 +73,7 @@ def _load(path: Path) -> ModuleType:
         raise UserError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # where dataclasses look up their types
+    if (folder := str(path.parent.resolve())) not in sys.path:
+        sys.path.append(folder)  # for the files that it imports; installed packages come first
     spec.loader.exec_module(module)
     return module
