@@ -135,6 +135,7 @@ def test_what_killed_jobs_left_of_twins_does_not_pile_up(tmp_path, level, monkey
         with pytest.raises(Killed):
             run(root, source="twin", twin=TWIN)
     assert len(list(root.rglob("audio"))) == 1
+    (root / ".acquired.json.x1y2.partial.json").write_text("{")
     level.write = lambda root, options: (root / "labels.csv").write_text("x")
     run(root, source="twin", twin=TWIN)
     names = [".lock", "acquired.json", "twin", "twin.json", "twin/labels.csv"]

@@ -45,6 +45,8 @@ def main(argv: list[str] | None = None) -> None:
     root.mkdir(parents=True, exist_ok=True)
     with hold_lock(root / LOCK, name=str(root)):
         (root / result_files.ACQUIRED).unlink(missing_ok=True)
+        for leftover in root.glob(".*.partial*"):  # of killed jobs
+            leftover.unlink(missing_ok=True)
         acquisition = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
         write_acquisition(

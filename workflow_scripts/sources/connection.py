@@ -27,17 +27,18 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXY = "the proxy of https_proxy or http_proxy"
 #: a proxy's refusal to connect, with its status
 TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})[^')\"]*")
+NO_INTERNET = "is there no internet here?"
 NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 #: kinds of failures, the surest first: a type of urllib3 may be of several kinds
 KINDS: tuple[tuple[Callable[[BaseException], bool], str], ...] = (
     (
         lambda cause: isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError),
-        "the name of {target} was not resolved: is there no internet here?",
+        f"the name of {{target}} was not resolved: {NO_INTERNET}",
     ),
     (lambda cause: isinstance(cause, ConnectionRefusedError), "{target} refused the connection"),
     (
         lambda cause: isinstance(cause, OSError) and cause.errno in NO_NETWORK,
-        "{target} cannot be reached: is there no internet here?",
+        f"{{target}} cannot be reached: {NO_INTERNET}",
     ),
     (
         lambda cause: type(cause) is urllib3.exceptions.ConnectTimeoutError,

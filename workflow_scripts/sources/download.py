@@ -24,6 +24,7 @@ from workflow_scripts.core.files import open_plain, read_note, require_space, wr
 from workflow_scripts.core.progress import track
 from workflow_scripts.sources.connection import (
     BY_HAND,
+    NO_INTERNET,
     TIMEOUT_SECONDS,
     PublicSession,
     describe_failure,
@@ -43,6 +44,7 @@ FIRST_PAUSE_SECONDS = 2.0  # doubled after each failure
 MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to run again later
 #: HTTP status codes that may differ at the next attempt; 403 is how Zenodo words that there were too many requests
 TEMPORARY_STATUS = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
+OFFLINE_REMEDY = "run `--until acquire` where there is internet, such as the login node of a cluster, or "
 #: what to do about a status that stays
 REMEDIES = {
     requests.codes.forbidden: "the host refuses this network or program, for now or for good: run again later, or ",
@@ -90,14 +92,14 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
         if check.fault is None:
             warn_of(check, target)
             return target
-        _print_note(f"{target}: {check.fault}: it is fetched again")
+        print_note(f"{target}: {check.fault}: it is fetched again")
     for leftover in folder.glob(f".{remote.name}.*.partial*"):  # of killed jobs: as large as the file
         leftover.unlink(missing_ok=True)
     for url in remote.mirrors:
         try:
             return _download_from(url, remote, folder, pause=pause)
         except UserError as error:
-            _print_note(f"{error}; the next address is asked")
+            print_note(f"{error}; the next address is asked")
     if remote.parts:
         return _join_parts(remote, folder, pause=pause)
     return _download_from(remote.url, remote, folder, pause=pause)
@@ -164,10 +166,11 @@ def _join_parts(remote: Remote, folder: Path, *, pause: Callable[[float], None])
 def warn_of(check: Check, path: Path | str) -> None:
     """Print the doubts about a file that is used all the same."""
     for doubt in check.doubts:
-        _print_note(f"{path}: {doubt}, as the one public source known states: the file is used all the same")
+        print_note(f"{path}: {doubt}, as the one public source known states: the file is used all the same")
 
 
-def _print_note(text: str) -> None:
+def print_note(text: str) -> None:
+    """Print what a user should know although it stops nothing."""
     print(format_message(f"{NOTE}{text}"), file=sys.stderr, flush=True)
 
 
@@ -226,7 +229,8 @@ def _fetch(remote: Remote, partial: _PartialFile, *, pause: Callable[[float], No
 def _choose_pause(error: Exception, url: str, failures: int) -> float:
     """Return the seconds to wait: at least those the server asks for. Raises `TemporaryError` if it is not worth it."""
     if not isinstance(error, _RetryableError):
-        error = _RetryableError(describe_failure(error, url))
+        reason = describe_failure(error, url)
+        error = _RetryableError(reason, remedy=OFFLINE_REMEDY if reason.endswith(NO_INTERNET) else "")
     requested = error.seconds
     if requested is not None and requested > MAX_PAUSE_SECONDS:
         raise TemporaryError(

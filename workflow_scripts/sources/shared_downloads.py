@@ -10,17 +10,16 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow_scripts.configuration.download_source import DownloadSource
-from workflow_scripts.core.errors import NOTE, TemporaryError, UserError, format_message
+from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.core.files import hold_lock, read_note, refuse_links, require_space, write_atomically, write_json
 from workflow_scripts.core.validation import parse
-from workflow_scripts.sources.download import check_file, download, take_copy
+from workflow_scripts.sources.download import check_file, download, print_note, take_copy
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
 
@@ -80,7 +79,8 @@ def fetch_files(
             refuse_links(place, below=data)
         with _wait_for_lock(archives / f"{remote.name}.lock", name=f"{remote.name} in {root}", pause=pause):
             if not _is_done(remote, root):
-                _fetch(remote, root, keep=settings.keep_archives, clips=clips)
+                is_own = any(own.name == remote.name for own in remotes.values())  # a larger archive has more clips
+                _fetch(remote, root, keep=settings.keep_archives, clips=clips if is_own else None)
 
 
 def _fetch(remote: Remote, root: Path, *, keep: bool, clips: float | None) -> None:
@@ -123,7 +123,7 @@ def _check_copies(remote: Remote, sources: Sequence[DownloadSource]) -> None:
         if not path.exists():
             raise UserError(f"{path} is not there: correct `archive` of its data set in `sources`, or remove the key")
         if path.is_dir() and not any(file.copy for file in (remote, *remote.parts)):
-            print(format_message(f"{NOTE}{path} holds no {remote.name}: it is downloaded"), file=sys.stderr, flush=True)
+            print_note(f"{path} holds no {remote.name}: it is downloaded")
 
 
 def _required_bytes(remotes: Sequence[Remote], archives: Path, *, keep: bool) -> int:
@@ -169,7 +169,7 @@ def _wait_for_lock(path: Path, *, name: str, pause: Callable[[float], None]) -> 
                 break
             except TemporaryError as error:
                 if not is_waiting:
-                    print(format_message(f"{NOTE}{error}; waiting"), file=sys.stderr, flush=True)
+                    print_note(f"another job fetches a file that this one waits for ({error})")
                 is_waiting = True
                 pause(LOCK_SECONDS)
         yield
