@@ -25,6 +25,7 @@ from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, R
 
 NAMED_ALWAYS = ("corpus", "workers")  # what was learned from is part of a method's name even if all share it
 NAMED_IF_VARIED = ("weighting", "augmentation", "recipe")
+MAX_TIE_GROUPS = 3  # letters beside a rank: more say no more than the interval of the rank
 SETTING = ("scenario", "head", "fraction", "protocol")
 Record = dict[Hashable, Any]  # row of a result table
 Levels = tuple[str, ...]  # levels of `RANKED_FACTORS`, in their order
@@ -372,7 +373,8 @@ def _rank_ranges(records: Sequence[Record], study: Study) -> dict[Levels, RankRa
 
 def _rank(record: Record, *, n_methods: int) -> RankRange:
     low, high = int(record["rank_low"]), int(record["rank_high"])
-    ties = f" ({record['tie_groups']})" if record["tie_groups"] else ""
+    groups = record["tie_groups"].split()
+    ties = f" ({' '.join(groups)})" if 0 < len(groups) <= MAX_TIE_GROUPS else ""
     reach = f"{low}" if low == high else f"{low}{number_format.RANGE}{high}"
     return RankRange(rank=int(record["rank"]), text=f"{reach} of {n_methods}{ties}")
 
