@@ -6,8 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -23,10 +24,10 @@ METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrai
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "data", "results", ".snakemake", ".*_cache", ".hypothesis")
 
 
-def run_studies(studies: Sequence[str], *, folder: Path) -> Path:
-    """Copy the repository to `folder` and run the smoke DAG of some studies there."""
+def run_studies(studies: Sequence[str], *, folder: Path, more: Mapping[str, Any] | None = None) -> Path:
+    """Copy the repository to `folder` and run the smoke DAG of some studies there, with `more` config over its own."""
     shutil.copytree(REPOSITORY, folder, ignore=NOT_COPIED)
-    (folder / STUDIES).write_text(yaml.safe_dump({"studies": list(studies)}), encoding="utf-8")
+    (folder / STUDIES).write_text(yaml.safe_dump({"studies": list(studies), **(more or {})}), encoding="utf-8")
     result = snakemake(folder, "--show-failed-logs")
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-15000:]
     return folder

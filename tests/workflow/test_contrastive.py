@@ -14,6 +14,7 @@ from safetensors import safe_open
 from sklearn.metrics import roc_auc_score
 
 from tests.checkout import REPOSITORY
+from tests.encoders import external
 from tests.workflow.smoke_run import (
     METHOD,
     check_published_means,
@@ -47,8 +48,18 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch nor
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run the smoke DAG of these studies in a copy of the repository."""
-    return run_studies(STUDIES, folder=tmp_path_factory.mktemp("contrastive") / "prelude")
+    """Run the smoke DAG of these studies in a copy of the repository, with encoders of others."""
+    networks = tmp_path_factory.mktemp("networks")
+    hear, wav2vec2 = external.write_hear(networks), external.write_transformers(networks)
+    checkpoints = {
+        "a_hear_module": {"encoder": "hear", "options": hear},
+        "a_wav2vec2": {"encoder": "transformers", "path": wav2vec2["path"]},
+    }
+    more = {
+        "checkpoints": checkpoints,
+        "trim": {"foreign_encoders": {"checkpoints": ["tiny", *checkpoints]}},
+    }
+    return run_studies(STUDIES, folder=tmp_path_factory.mktemp("contrastive") / "prelude", more=more)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +85,12 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
 def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study: str) -> None:
     shown = {metric for metrics in STATED[study].get("metrics", {}).values() for metric in metrics}
     assert check_table_means(finished, study) == (shown or {STATED[study]["metric"]})
+
+
+def test_encoders_of_others_stand_beside_those_pre_trained_here(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/smoke/tables/foreign_encoders.csv", keep_default_na=False)
+    assert set(table["encoder"]) == {"pase", "samplecnn", "module", "hear", "transformers"}
+    assert set(table["status"]) == {"measured"}
 
 
 def test_a_number_on_the_training_data_of_an_encoder_of_others_is_marked(finished: Path) -> None:
