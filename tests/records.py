@@ -34,12 +34,14 @@ def seal(*paths: Path, record: Path | None = None, **content: Any) -> None:
 def seal_all(folder: Path) -> None:
     """Make the records of all results below a folder true after a test wrote, edited or deleted some by hand.
 
-    Statistics and what is drawn of them are left out.
+    Statistics and what is drawn and reported of them are left out.
     """
+    reports = {path.parent for path in folder.rglob("summary.schema.json")}
     by_record: dict[Path, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         is_result = path.suffix in SEALED or path.name in TABLES
         of_statistics = path.name == "plan.json" or path.with_name("summary.json").exists()
+        of_statistics = of_statistics or not reports.isdisjoint(path.parents)
         if is_result and path.is_file() and not of_statistics and not path.with_suffix(".svg").exists():
             by_record.setdefault(result_files.record_of(path), []).append(path)
     for record, paths in by_record.items():

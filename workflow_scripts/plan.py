@@ -12,7 +12,10 @@ digests that its results must carry. It only records the names given with `--con
 from __future__ import annotations
 
 import argparse
+import contextlib
+import subprocess
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +33,13 @@ from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_measured_jobs
 from workflow_scripts.planning.input_checks import check_inputs
+from workflow_scripts.planning.manifest import Program
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
+GIT_SECONDS = 20  # git compares all files of the checkout, which may lie on a slow network disk
 GIGABYTE = 1e9
 NO_RECORDS = (
     "No records of finished jobs, so no hours: first `make run CONFIG=config/pilot.yaml` (docs/paper-scale.md), then "
@@ -61,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
     if arguments.output is not None:
         names = [str(file) for file in arguments.configfile]
-        manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
+        manifest = build_manifest(plan, configfiles=names, program=_find_program(), unfinished=arguments.unfinished)
         if arguments.digest not in (None, manifest.digest):
             raise UserError("code, config or checkpoints were edited after this plan was made: run the workflow again")
         write_record(arguments.output, manifest.to_json(), files={})
@@ -74,6 +79,17 @@ def main(argv: list[str] | None = None) -> None:
     if damaged:
         line = f"Records left out, damaged or of another version: {len(damaged):,}, the first is {damaged[0]}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _find_program() -> Program:
+    """Return the version of Prelude and its commit, as far as they are known: a copy without git has none."""
+    command = ["git", "-C", str(CONFIG_FOLDER), "describe", "--always", "--dirty", "--abbrev=12"]
+    version = commit = ""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        version = metadata.version("prelude-benchmark")
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        commit = subprocess.run(command, capture_output=True, check=True, text=True, timeout=GIT_SECONDS).stdout.strip()
+    return Program(version=version, commit=commit)
 
 
 def _show(plan: Plan, records: list[MeasuredJob], console: PlainConsole) -> None:

@@ -148,6 +148,14 @@ class Level:
         return self.entry_label or (self.module.LABEL if self.file == self.name else "")
 
 
+class ReportSettings(StrictModel):
+    """What the report includes."""
+
+    audio: bool = False
+    """whether the page of a number plays the clips that it lists as mistakes: those of twins, and of data sets whose
+    licence lets copies be passed on"""
+
+
 class Config(StrictModel):
     """Settings of the workflow; given configs are merged over `config.yaml`."""
 
@@ -188,6 +196,8 @@ class Config(StrictModel):
     percentage, such as 10pct_segments"""
     protocols: dict[Name, ProtocolEntry]
     """numbers of downstream training, by name; a study names its protocol, the same for every run"""
+    report: ReportSettings = Field(default_factory=ReportSettings)
+    """what the report includes"""
 
     _levels: dict[tuple[str, str], Level] = PrivateAttr(default_factory=dict)
 

@@ -26,6 +26,7 @@ from workflow_scripts.configuration.config import (
     FractionEntry,
     LevelEntries,
     PackageFile,
+    ReportSettings,
 )
 from workflow_scripts.configuration.download_source import DownloadSource
 from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
@@ -82,6 +83,7 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`fractions.<name>`": FractionEntry,
     "`protocols.<name>`": ProtocolEntry,
     "`phases` of a protocol": Phase,
+    "`report`": ReportSettings,
 }
 STUDY_MODELS: dict[str, type[BaseModel]] = {
     "Study": StudyConfig,

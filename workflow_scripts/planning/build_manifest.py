@@ -19,10 +19,12 @@ from workflow_scripts.levels import registry
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.labels import label_levels
 from workflow_scripts.planning.manifest import (
+    DatasetFacts,
     Manifest,
     PlannedCell,
     PlannedJob,
     PretrainedRun,
+    Program,
     Study,
     Training,
     TrainingData,
@@ -37,10 +39,13 @@ ONE_DRAW = (
 )
 
 
-def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: bool = False) -> Manifest:
+def build_manifest(
+    plan: Plan, *, configfiles: Sequence[str] = (), program: Program | None = None, unfinished: bool = False
+) -> Manifest:
     """Return the manifest of a plan: each expected evaluation, and the studies.
 
-    `configfiles` are the files over the default config; `unfinished` states that the run failed.
+    `configfiles` are the files over the default config, `program` is this version of Prelude; `unfinished` states that
+    the run failed.
     """
     places = {pair: place for place, pair in enumerate(plan.cells)}
     return Manifest(
@@ -55,7 +60,10 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         sample_rates={run.encoder: plan.levels.sample_rate(run) for run, _ in plan.cells},
         training_data=dict(_training_data(plan)),
         labels=label_levels(plan),
+        datasets=dict(_datasets(plan)),
         configfiles=tuple(configfiles),
+        config=plan.config.model_dump(mode="json", exclude_unset=True),
+        program=program or Program(),
         journal=Path(plan.layout.journal),
         unfinished=unfinished,
     )
@@ -187,6 +195,12 @@ def _training_data(plan: Plan) -> Iterator[tuple[str, TrainingData]]:
                     ),
                 ),
             )
+
+
+def _datasets(plan: Plan) -> Iterator[tuple[str, DatasetFacts]]:
+    for name in dict.fromkeys(name for name, _ in plan.corpora):
+        plays = plan.config.report.audio and plan.jobs.includes_audio(name, None)
+        yield name, DatasetFacts(license=str(plan.config.level("dataset", name).module.LICENSE), audio=plays)
 
 
 def _audit_jobs(plan: Plan) -> Iterator[PlannedJob]:

@@ -247,14 +247,14 @@ class Jobs:
                 cell.dataset: self.config.level("dataset", cell.dataset).label or cell.dataset for cell in page.cells
             },
             heads={cell.dataset: self.levels.choice("head", cell.head).name for cell in page.cells},
-            audio=tuple(cell.dataset for cell in page.cells if self._includes_audio(cell.dataset, page.audio)),
+            audio=tuple(cell.dataset for cell in page.cells if self.includes_audio(cell.dataset, page.audio)),
         )
         upstream = [self.prepare(cell.dataset, rate) for cell in page.cells]
         for cell in page.cells:
             upstream += [self.embed(page.run, cell.dataset), self.evaluate(page.run, cell)]
         return _job("write_listening_page", config, upstream=upstream)
 
-    def _includes_audio(self, dataset: str, stated: bool | None) -> bool:
+    def includes_audio(self, dataset: str, stated: bool | None) -> bool:
         """Return whether a page includes the audio of a data set: as stated, or by its source and licence."""
         entry = self.config.datasets[dataset]
         allowed = entry.source == "twin" or registry.fact(

@@ -131,6 +131,22 @@ class TrainingData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """What the report states of a data set: its licence, and whether it may play its clips."""
+
+    license: str
+    audio: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Version of Prelude that made the plan, and its commit; empty where they are not known."""
+
+    version: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A contrast declared before any result was known: `treatment` minus `reference`, both given by levels."""
 
@@ -193,7 +209,10 @@ class Manifest:
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     training_data: Mapping[str, TrainingData] = field(default_factory=dict)  # of checkpoints that state it, by name
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
+    datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)  # of the prepared corpora, by name
     configfiles: tuple[str, ...] = ()  # files over the default config
+    config: Mapping[str, Any] = field(default_factory=dict)  # the merged config
+    program: Program = Program()
     journal: Path = Path()  # of the attempts of all jobs
     unfinished: bool = False  # after a run that failed: some cells are missing, others may be stale
     checksum: str = ""  # of the text that it was read from
@@ -242,8 +261,8 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Digest of the plan, whatever the names of config files."""
-        return digest(replace(self, configfiles=()).to_json())
+        """Digest of the plan, whatever the names of config files, the commit, and entries of the config not used."""
+        return digest(replace(self, configfiles=(), config={}, program=Program()).to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `plan.json`: studies by name, and a job that several cells need is listed once."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.core.checksums import FindRecord, find_record
 from workflow_scripts.planning.attempts import Attempts, total_seconds
 from workflow_scripts.report import labels, number_format
 
+ENERGY = "energy"  # beginning of the keys of measured energy
 REQUIRED = ("config", "seconds", "peak_memory_bytes")  # keys that identify a JSON file as a record
 
 
@@ -23,6 +25,7 @@ class JobRecord:
     seconds: float
     peak_memory_bytes: float
     versions: Mapping[str, str]
+    energy: Mapping[str, float] = field(default_factory=dict)  # by its key, which names the unit; empty if not measured
     started: str = ""  # of the last attempt, UTC in ISO format; empty if unknown
 
 
@@ -43,6 +46,7 @@ def read_records(
             seconds=total_seconds(content, attempts.get(str(path))),
             peak_memory_bytes=float(content["peak_memory_bytes"]),
             versions=content.get("versions") or {},
+            energy={key: value for key, value in content.items() if key.startswith(ENERGY) and _is_number(value)},
             started=str(content.get("started") or ""),
         )
         for content in [content or {}]
@@ -80,6 +84,22 @@ def by_run(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
         for record in records
         if record.stage == "pretrain"
     ]
+
+
+def energy_by_stage(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
+    """Return stage, name and unit, and sum of the measured energy, with the number of jobs it was measured in."""
+    measured: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        for key, value in record.energy.items():
+            measured.setdefault((record.stage, key), []).append(value)
+    return [
+        (stage, labels.capital(key.replace("_", " ")), f"{len(values):,}", f"{math.fsum(values):,.0f}")
+        for (stage, key), values in measured.items()
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
 
 
 def dates(records: Iterable[JobRecord]) -> str:

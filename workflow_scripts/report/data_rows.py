@@ -13,27 +13,36 @@ import pandas as pd
 from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import FindRecord, find_record, require_unchanged
 from workflow_scripts.core.csv_files import read_rows
+from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.report import labels, number_format
+
+HEADINGS = (
+    *("Data set", "Source", "Data digest"),
+    *("Clips", *(labels.capital(split) for split in SPLITS), "Quarantined", "Scaled", "Defective"),
+)
+TEXTS = 3  # columns of text before those of numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRow:
-    """One corpus or data set as printed, with its clips that are quarantined, scaled, or used with a defect."""
+    """One corpus or data set as printed, with its clips by split, and those quarantined, scaled or with a defect."""
 
     dataset: str
     source: str
     clips: str
+    splits: tuple[str, ...]
     quarantined: str
     scaled: str
     defective: str
-    reasons: str
+    reasons: tuple[tuple[str, str], ...]  # for quarantine, with the number of clips
+    notes: tuple[str, ...]
     digest: str
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Columns of text, then of numbers."""
-        texts = (self.dataset, self.source, self.digest, self.reasons)
-        return (*texts, self.clips, self.quarantined, self.scaled, self.defective)
+        """Cells in the order of `HEADINGS`."""
+        texts = (self.dataset, self.source, self.digest)
+        return (*texts, self.clips, *self.splits, self.quarantined, self.scaled, self.defective)
 
 
 def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], find: FindRecord = find_record) -> list[DataRow]:
@@ -50,11 +59,13 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], find: FindRecord 
         DataRow(
             dataset=labels.name(record["dataset"]),
             source=record["source"],
-            clips=f"{record['test_clips']:,} (test)",
+            clips="",
+            splits=("", "", f"{record['test_clips']:,}"),
             quarantined=f"{record['quarantined']:,}",
             scaled="",
             defective="",
-            reasons="",
+            reasons=(),
+            notes=(),
             digest=record["data_digest"],
         )
         for record in measured.to_dict("records")
@@ -70,11 +81,20 @@ def _corpus(folder: Path, facts: Mapping[str, Any]) -> DataRow:
         dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
         source=facts["source"],
         clips=f"{facts['clips']:,} ({number_format.duration(facts['seconds'])})",
+        splits=_splits(folder / result_files.CLIPS),
         quarantined=f"{facts['quarantined']:,}",
         scaled=f"{facts['scaled']:,}",
         defective=f"{facts['defective']:,}",
-        reasons="; ".join(
-            [*(f"{reason}: {number:,}" for reason, number in reasons.most_common()), *facts.get("notes", ())]
-        ),
+        reasons=tuple((reason, f"{number:,}") for reason, number in reasons.most_common()),
+        notes=tuple(facts.get("notes", ())),
         digest=facts["content"],  # which results carry, whatever sample rate they were measured at
     )
+
+
+def _splits(path: Path) -> tuple[str, ...]:
+    """Return the number of clips of each split; empty texts where a corpus lies elsewhere, but for its facts."""
+    if not path.is_file():
+        return ("",) * len(SPLITS)
+    require_unchanged(path)
+    numbers = pd.read_parquet(path, columns=["split"])["split"].value_counts()
+    return tuple(f"{numbers.get(split, 0):,}" for split in SPLITS)

@@ -12,7 +12,6 @@ from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.report import labels
 from workflow_scripts.report.cell_explanation import CellExplanation, PrintedNumber, explain_cell
 from workflow_scripts.report.site import studies
-from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
@@ -28,11 +27,10 @@ class CellContent:
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield a page for each number that the tables may show."""
-    links = CellLinks(inputs.manifest)
-    for key, path in links.items():
+    for key, path in inputs.links.items():
         content = CellContent(
             numbers=tuple((studies.path(number.study), number) for number in inputs.numbers.get(key, ())),
-            cells=tuple(_explain(cell, inputs) for cell in links.groups[key]),
+            cells=tuple(_explain(cell, inputs) for cell in inputs.links.groups[key]),
         )
         yield SitePage(path=path, title=_title(key), template="site/cell.html.j2", content=content)
 

@@ -16,7 +16,7 @@ from workflow_scripts.report import labels, number_format, plotting, printed_fig
 from workflow_scripts.report.encoder_sizes import read_parameters
 from workflow_scripts.report.figure_inputs import as_table
 from workflow_scripts.report.printed_figure import PrintedFigure
-from workflow_scripts.report.site.cells import CellLinks
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.leaderboard import SETTING, Leaderboard, LeaderboardRow
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS

@@ -20,6 +20,7 @@ from workflow_scripts.report.cell_explanation import PrintedNumber, StoredTrials
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import Statistics
 from workflow_scripts.report.labels import TWIN
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import MISSING, read_table
 
@@ -59,6 +60,11 @@ class ReportInputs:
     def trials(self) -> StoredTrials:
         """Every trial, by its cell."""
         return StoredTrials(self.statistics.trials)
+
+    @functools.cached_property
+    def links(self) -> CellLinks:
+        """Pages of the cells."""
+        return CellLinks(self.manifest)
 
     @functools.cached_property
     def numbers(self) -> Mapping[tuple[str, ...], list[PrintedNumber]]:

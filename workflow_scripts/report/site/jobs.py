@@ -17,6 +17,7 @@ class JobsContent:
     statuses: status.Statuses
     stages: tuple[tuple[str, ...], ...]
     runs: tuple[tuple[str, ...], ...]
+    energy: tuple[tuple[str, ...], ...]
 
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
@@ -25,5 +26,6 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage]:
         statuses=status.tabulate([*inputs.statuses.values()]),
         stages=tuple(costs.by_stage(inputs.records)),
         runs=tuple(costs.by_run(inputs.records)),
+        energy=tuple(costs.energy_by_stage(inputs.records)),
     )
     yield SitePage(path="jobs.html", title="Jobs", template="site/jobs.html.j2", content=content, group="Run")

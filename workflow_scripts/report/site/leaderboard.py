@@ -18,7 +18,7 @@ from workflow_scripts.report.number_format import Measure
 from workflow_scripts.report.renderers import RANK_WORDS
 from workflow_scripts.report.secondary_tables import unique_sources
 from workflow_scripts.report.site import studies
-from workflow_scripts.report.site.cells import CellLinks
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import PrintedEntry
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, RANKED_FACTORS

@@ -11,7 +11,7 @@ from workflow_scripts.report import failures
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.site import answers, cost_plot, heat_map, leaderboard, run_facts, studies
 from workflow_scripts.report.site.answers import Answer
-from workflow_scripts.report.site.cells import CellLinks
+from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.cost_plot import CostPlot
 from workflow_scripts.report.site.heat_map import HeatMap
 from workflow_scripts.report.site.inputs import ReportInputs

@@ -1,4 +1,4 @@
-"""A page of the report's site."""
+"""Pages of the report's site, and its other files."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ class SitePage:
     def root(self) -> str:
         """Relative path of the folder of the site, seen from the page."""
         return "../" * self.path.count("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteFile:
+    """A file of the site that is no page: its path below the folder of the site, and its content."""
+
+    path: str
+    content: bytes

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.core.files import write_text
+from workflow_scripts.core.files import name_full_disk
 from workflow_scripts.report import datatables
 from workflow_scripts.report.renderers import TEMPLATES, environment
-from workflow_scripts.report.site import cells, data, jobs, overview, provenance, reproduction, studies
+from workflow_scripts.report.site import cells, data, jobs, machine_files, overview, provenance, reproduction, studies
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 
 #: kinds of pages, in the order of the contents
-KINDS = (overview, reproduction, studies, cells, data, jobs, provenance)
+KINDS = (overview, reproduction, studies, cells, data, jobs, provenance, machine_files)
 ASSETS = "assets"
+WRITTEN = (".html", ".json", ".csv", ".yaml", ".ogg")  # endings of what pages are and link to
 #: templates that the shared files are joined from
 ASSET_FILES = {
     "site.css": (
@@ -55,15 +56,39 @@ def write_site(folder: Path, inputs: ReportInputs) -> None:
         n_missing=inputs.n_missing,
         n_planned=len(manifest.cells),
     )
-    pages = [page for kind in KINDS for page in kind.pages(inputs)]
-    _remove_others(folder, {page.path for page in pages})
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {f"{ASSETS}/{name}" for name, _ in _assets()}
     for name, text in _assets():
-        write_text(folder / ASSETS / name, text)
+        _write(folder / ASSETS / name, text.encode())
+    pages: list[SitePage] = []
+    for kind in KINDS:
+        for part in kind.pages(inputs):
+            paths.add(part.path)
+            if isinstance(part, SitePage):
+                pages.append(part)
+            else:
+                _write(folder / part.path, part.content)
     contents = _contents(pages)
+    _remove_others(folder, paths)
     for page in sorted(pages, key=lambda page: page.path == overview.PATH):
         template = environment().get_template(page.template)
         text = template.render(page=page, content=page.content, contents=contents, banner=banner, root=page.root)
-        write_text(folder / page.path, text + "\n")
+        _write(folder / page.path, f"{text}\n".encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file without a sync, which would take most of the time of thousands of pages; each run writes them anew.
+
+    A file is replaced as a whole, so that a reader never sees a part of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with name_full_disk(path):
+            temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _assets() -> Iterator[tuple[str, str]]:
@@ -83,7 +108,7 @@ def _contents(pages: Sequence[SitePage]) -> Mapping[str, list[SitePage]]:
 
 
 def _remove_others(folder: Path, paths: set[str]) -> None:
-    """Remove the pages of an earlier site that the present one does not have."""
-    for path in folder.rglob("*.html"):
-        if path.relative_to(folder).as_posix() not in paths:
+    """Remove the files of an earlier site that the present one does not have; others in the folder stay."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in WRITTEN and path.is_file() and path.relative_to(folder).as_posix() not in paths:
             path.unlink()
