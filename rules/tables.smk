@@ -34,6 +34,7 @@ rule tabulate:
             "<tables>/reproduction.{format}",
             format=TABLE_FORMATS,
         ),
+        latex=directory("<tables>/latex"),
         separation=["<tables>/separation.csv"] if SEPARATIONS else [],
         index="<tables>/index.md",
     log:

@@ -21,7 +21,7 @@ from matplotlib.image import imread
 from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
 from tests.report.test_renderers import outline
-from tests.synthetic_results import Results, full
+from tests.synthetic_results import Results, factors, full
 from workflow_scripts import compose, draw, explain, show, tabulate
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import read_manifest
@@ -138,9 +138,19 @@ def test_markdown_and_latex_escape_the_titles_of_configs(results: Results) -> No
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX, which this machine lacks")
 def test_latex_tables_compile_and_fit_on_a_page(results: Results, tmp_path: Path) -> None:
-    shutil.copy(results.folder / "tables/fig2.tex", tmp_path / "table.tex")
+    wide = Results(tmp_path / "wide")
+    wide.manifest["studies"]["fig2"]["columns"] = ["dataset", "fraction"]
+    for dataset in ("openmic", "fma_small"):
+        for fraction in ("100pct", "50pct", "25pct", "10pct"):
+            wide.add(factors("pase", "frozen", dataset, fraction=fraction), [0.5, 0.6, 0.7])
+    statistics(wide)
+    tabulate.main([*arguments(wide), "--output", str(wide.folder / "tables")])
+    files = [path for folder in (results.folder, wide.folder) for path in sorted((folder / "tables").rglob("*.tex"))]
+    files = [path for path in files if path.stem != "reproduction"]
+    assert {"notes", "comparisons", "where-the-variation-comes-from"} <= {path.stem for path in files}
+    inputs = "\n".join(rf"\input{{{path}}}" for path in files)
     packages = r"\usepackage{booktabs,graphicx}"
-    document = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{table.tex}}\end{{document}}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "main.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "main.tex"]
     log = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).stdout.decode(errors="replace")

@@ -1,12 +1,15 @@
 """Write the table of each study (csv, md, tex, html) and its comparisons (csv); `index.md` lists all tables.
 
+The folder `latex` holds the comparisons, secondary tables and notes of each study as LaTeX, one file each.
+
 `reproduction.csv`, `.md`, `.tex` and `.html` compare every published number and claim with ours. `separation.csv` holds
 the separation quality, in dB, of the encoders that learn to separate sources. Equal statistics give equal bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pandas as pd
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.escapes import attribute, html, latex, latex_document, markdown, markdown_line
+from workflow_scripts.core.escapes import markdown_line
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.planning.layout import STATISTICS_FILES
@@ -23,26 +26,16 @@ from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import (
     failures,
     labels,
-    renderers,
     reproduction_render,
     reproduction_table,
     separation,
     study_table,
+    table_files,
 )
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_tables
 
 SEPARATION = "separation.csv"
-#: text of the files of a study's table by the ending of their names
-TEXTS: Mapping[str, Callable[[Study, Mapping[str, pd.DataFrame], study_table.Table], str]] = {
-    ".csv": lambda study, numbers, table: csv_text(study_table.tidy(study, numbers["entries"])),  # noqa: ARG005
-    "_comparisons.csv": lambda study, numbers, table: csv_text(
-        study_table.tidy_comparisons(study, numbers["comparisons"], table)
-    ),
-    ".md": lambda study, numbers, table: renderers.markdown(table),  # noqa: ARG005
-    ".tex": lambda study, numbers, table: renderers.latex(table),  # noqa: ARG005
-    ".html": lambda study, numbers, table: renderers.html(table),  # noqa: ARG005
-}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,7 +49,9 @@ def main(argv: list[str] | None = None) -> None:
     manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)
     numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
+    (arguments.output / table_files.LATEX).mkdir(parents=True, exist_ok=True)  # also if all tables fail
     for study in manifest.select(arguments.study):
+        shutil.rmtree(arguments.output / table_files.LATEX / study.name, ignore_errors=True)  # parts that are no more
         _write_table(study, numbers, arguments.statistics, arguments.output)
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     reproduction = reproduction_table.build(published)
@@ -76,32 +71,13 @@ def main(argv: list[str] | None = None) -> None:
 def _write_table(study: Study, numbers: Mapping[str, pd.DataFrame], statistics: Path, folder: Path) -> None:
     """Write the files of a study's table; a reason is in place of one that fails."""
     table = failures.attempt(partial(_build, study, numbers, statistics), name=f"the table of {study.name}")
-    for ending, text_of in TEXTS.items():
-        text = (
-            table
-            if isinstance(table, failures.Failure)
-            else failures.attempt(partial(text_of, study, numbers, table), name=f"the table {study.name}{ending}")
-        )
-        if isinstance(text, failures.Failure):
-            text = _text_of_failure(study, text, ending=ending)
-        write_text(folder / f"{study.name}{ending}", text)
+    for name, text in table_files.write_texts(study, numbers, table).items():
+        write_text(folder / name, text)
 
 
 def _build(study: Study, numbers: Mapping[str, pd.DataFrame], statistics: Path) -> study_table.Table:
     failures.require_computed(study.name, statistics)
     return study_table.build(study, numbers)
-
-
-def _text_of_failure(study: Study, failure: failures.Failure, *, ending: str) -> str:
-    """Return the file in place of one that failed."""
-    sentence = f"The table could not be produced: {failure.reason}"
-    if ending == ".md":
-        return f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n"
-    if ending == ".tex":
-        return latex_document(f"{latex(sentence)}\n")
-    if ending == ".html":
-        return f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n"
-    return csv_text(failures.numbers(study.name, failure))
 
 
 def _index(studies: tuple[Study, ...], *, has_separation: bool) -> str:

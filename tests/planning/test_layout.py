@@ -70,7 +70,7 @@ def cell_files() -> list[str]:
 
 def tables() -> list[str]:
     names = [f"{name}.{ending}" for name in (*STUDIES, "reproduction") for ending in layout.TABLE_FORMATS]
-    names += [f"{STUDIES[0]}_comparisons.csv", "separation.csv", "index.md"]
+    names += [f"{STUDIES[0]}_comparisons.csv", "separation.csv", "index.md", "latex"]
     return [f"{LAYOUT.tables}/{name}" for name in names]
 
 

@@ -669,7 +669,7 @@ def test_stale_results_are_detected_without_snakemakes_records(finished: Path) -
 
 def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     results = finished / "results" / "smoke"
-    whole = {path: path.read_bytes() for path in (results / "tables").iterdir()}
+    whole = {path: path.read_bytes() for path in (results / "tables").rglob("*.*")}
     signature = "def build(options: Options) -> Handcrafted:"
     fault = f'{signature}\n    raise RuntimeError("no such feature")'
     with edit(finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(signature, fault)):

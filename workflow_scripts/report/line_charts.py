@@ -109,7 +109,9 @@ def _panel(panel: Axes, rows: pd.DataFrame, curves: Sequence[str], axes: Axes2D)
         panel.locator_params(axis="x", integer=True, nbins=6)
     if axes.measure:
         plotting.limit_to_range(panel, "y", axes.measure)
-    if panel.get_yscale() == "log":
+    if panel.get_yscale() == "linear":
+        panel.ticklabel_format(axis="y", useOffset=False)
+    else:
         plotting.hide_minor_labels(panel)
 
 

@@ -53,6 +53,7 @@ INTERVAL = re.compile(r"\[[^\[\]]*\]|± \S+|\(no interval\)|SD \S+")  # texts th
 METHODS_PLACE = 3  # of the columns that the terminal prints of a comparison
 GAP = 2  # characters between them
 TEX_NUMBERS = ("Difference", f"{CONFIDENCE} interval", "p (Holm)", "p (Holm), other clips")  # more fit on no page
+TEX_COLUMNS = 6  # of numbers in one table: more would shrink to letters of 5 points on the page of `article`
 #: begins a table that shrinks to the width of the page if it is wider
 TEX_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
@@ -229,69 +230,105 @@ def markdown_table(
 
 
 def latex(table: Table) -> str:
-    r"""Render the table, its comparisons and secondary tables as LaTeX `table` environments.
+    r"""Render the table alone as LaTeX: a `table` environment, or several where one would be too wide."""
+    return _tex_file(*(_tex_results(part, place) for place, part in enumerate(table.split(TEX_COLUMNS))))
 
-    They need `booktabs`, and `graphicx` to fit on the page.
-    """
+
+def latex_files(table: Table) -> dict[str, str]:
+    """Return the LaTeX of what belongs to a table, by file name: comparisons, secondary tables and notes."""
+    texts = {"notes": _tex_notes([tex(note) for note in table.notes])}
+    if table.comparisons:
+        texts["comparisons"] = _tex_comparisons(table)
+    texts |= {_slug(secondary.title): _tex_secondary(table, secondary) for secondary in table.secondary}
+    return {f"{name}.tex": _tex_file(text) for name, text in texts.items() if text}
+
+
+def _slug(title: str) -> str:
+    """Return a title as the name of a file or a label."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _tex_file(*texts: str) -> str:
+    return escapes.latex_document("\n\n".join(["% needs \\usepackage{booktabs,graphicx}", *texts]) + "\n")
+
+
+def _tex_results(table: Table, place: int) -> str:
+    """Return the table, the first or a later part of a study's, with grouped headings."""
 
     def mark(text: str, rank: str) -> str:
         return {"best": rf"\textbf{{{text}}}{tex(BEST)}", "tied": f"{text}{tex(TIED)}"}.get(rank, text)
 
-    header, methods, floors, under = _grid(table, mark, escape=tex)
-    stub = len(table.stub)
-    parts = [
-        "% needs \\usepackage{booktabs,graphicx}",
-        _tex_table(
-            columns="l" * stub + "r" * (len(header) - stub),
-            header=header,
-            blocks=[methods, floors, under],
-            caption=tex(table.caption),
-            label=f"tab:{table.study}",
-            notes=[tex(note) for note in table.notes],
-        ),
-    ]
-    if table.comparisons:
-        places = [*range(FIRST_NUMBER), *map(COMPARISON_HEADINGS.index, TEX_NUMBERS)]
-        header, *lines = [
-            [tex(cells[place]) for place in places]
-            for cells in (comparison_headings(table), *map(comparison_cells, table.comparisons))
-        ]
-        parts.append(
-            _tex_table(
-                columns="l" * FIRST_NUMBER + "r" * len(TEX_NUMBERS),
-                header=header,
-                blocks=[lines],
-                caption=tex(f"{table.title}: comparisons"),
-                label=f"tab:{table.study}-comparisons",
-                notes=[tex(f"{table.verdict_counts} {table.study}_comparisons.csv has further columns.")],
-            )
-        )
-    parts += [_tex_secondary(table, secondary) for secondary in table.secondary]
-    return escapes.latex_document("\n\n".join(parts) + "\n")
-
-
-def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:
-    notes = [tex(sentence) for sentence in secondary.sentences]
-    title = tex(f"{table.title}: {secondary.title[:1].lower()}{secondary.title[1:]}")
-    if not secondary.rows:
-        return "\n".join([f"\\paragraph{{{title}}}", *notes])
-    numbers = len(secondary.headings) - secondary.texts - secondary.last_text
+    _, methods, floors, under = _grid(table, mark, escape=tex)
+    stub, counts = len(table.stub), len(COUNT_HEADINGS)
     return _tex_table(
-        columns="l" * secondary.texts + "r" * numbers + "l" * secondary.last_text,
-        header=[tex(heading) for heading in secondary.headings],
-        blocks=[[[tex(cell) for cell in row] for row in secondary.rows]],
-        caption=title,
-        label=f"tab:{table.study}-{secondary.title.lower().replace(' ', '-')}",
-        notes=notes,
+        columns="l" * stub + "r" * (len(table.columns) + counts),
+        header=_tex_headings(table),
+        blocks=[methods, floors, under],
+        caption=tex(table.caption),
+        label=f"tab:{table.study}" + (f"-{place + 1}" if place else ""),
     )
 
 
-def _tex_table(
-    *, columns: str, header: list[str], blocks: list[list[list[str]]], caption: str, label: str, notes: list[str]
-) -> str:
+def _tex_headings(table: Table) -> str:
+    """Return the rows of headings, with a rule below each group."""
+    *groups, last = heading_rows(table) or [[]]
+    stub, lines = len(table.stub), []
+    for row in groups:
+        cells, rules, column = [""] * stub, "", stub + 1
+        for heading in row:
+            cells.append(rf"\multicolumn{{{heading.span}}}{{c}}{{{tex(heading.text)}}}")
+            rules += rf"\cmidrule(lr){{{column}-{column + heading.span - 1}}}"
+            column += heading.span
+        lines += [_tex_row([*cells, *[""] * len(COUNT_HEADINGS)]), rules]
+    names = [tex(labels.capital(name)) for name in table.stub]
+    return "\n".join([*lines, _tex_row([*names, *(tex(heading.text) for heading in last), *map(tex, COUNT_HEADINGS)])])
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _tex_comparisons(table: Table) -> str:
+    places = [*range(FIRST_NUMBER), *map(COMPARISON_HEADINGS.index, TEX_NUMBERS)]
+    header, *lines = [
+        [tex(cells[place]) for place in places]
+        for cells in (comparison_headings(table), *map(comparison_cells, table.comparisons))
+    ]
+    of_table = _tex_table(
+        columns="l" * FIRST_NUMBER + "r" * len(TEX_NUMBERS),
+        header=_tex_row(header),
+        blocks=[lines],
+        caption=tex(f"{table.title}: comparisons"),
+        label=f"tab:{table.study}-comparisons",
+    )
+    counts = tex(f"{table.verdict_counts} {table.study}_comparisons.csv has further columns.")
+    return f"{of_table}\n\n{_tex_notes([counts])}"
+
+
+def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:
+    notes = _tex_notes([tex(sentence) for sentence in secondary.sentences])
+    if not secondary.rows:
+        return notes
+    numbers = len(secondary.headings) - secondary.texts - secondary.last_text
+    of_table = _tex_table(
+        columns="l" * secondary.texts + "r" * numbers + "l" * secondary.last_text,
+        header=_tex_row([tex(heading) for heading in secondary.headings]),
+        blocks=[[[tex(cell) for cell in row] for row in secondary.rows]],
+        caption=tex(f"{table.title}: {secondary.title[:1].lower()}{secondary.title[1:]}"),
+        label=f"tab:{table.study}-{_slug(secondary.title)}",
+    )
+    return "\n\n".join(filter(None, [of_table, notes]))
+
+
+def _tex_notes(notes: Sequence[str]) -> str:
+    """Return notes as a list in small print."""
+    items = "\n".join(rf"\item {note}" for note in notes)
+    return f"{{\\footnotesize\\raggedright\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}}}" if notes else ""
+
+
+def _tex_table(*, columns: str, header: str, blocks: list[list[list[str]]], caption: str, label: str) -> str:
     present = [block for block in blocks if block]
-    body = "\n\\midrule\n".join("\n".join(f"{' & '.join(line)} \\\\" for line in block) for block in present)
-    below = [f"\\par\\smallskip{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"] if notes else []
+    body = "\n\\midrule\n".join("\n".join(map(_tex_row, block)) for block in present)
     return "\n".join(
         [
             "\\begin{table}",
@@ -301,12 +338,11 @@ def _tex_table(
             TEX_FIT,
             f"\\begin{{tabular}}{{{columns}}}",
             "\\toprule",
-            f"{' & '.join(header)} \\\\",
+            header,
             "\\midrule",
             body,
             "\\bottomrule",
             "\\end{tabular}}",
-            *below,
             "\\end{table}",
         ]
     )

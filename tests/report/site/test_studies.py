@@ -15,7 +15,7 @@ from tests.figures import figure_asserts
 from tests.report.aggregated_study import build_table, statistics
 from tests.report.test_renderers import outline
 from tests.synthetic_results import METHODS, Results, factors
-from workflow_scripts import compose, draw
+from workflow_scripts import compose, draw, tabulate
 from workflow_scripts.report.number_format import MINUS
 from workflow_scripts.report.site.forest import build_forests
 from workflow_scripts.report.study_table import Table
@@ -23,9 +23,14 @@ from workflow_scripts.report.study_table import Table
 SKILL = {"supervised": 0.8, "frozen": 1.2, "fine_tuned": 1.4}
 
 
+def arguments_of(results: Results) -> list[str]:
+    return ["--manifest", str(results.folder / "plan.json"), "--statistics", str(results.folder / "statistics")]
+
+
 def compose_page(results: Results, *, with_figure: bool = False) -> str:
     """Aggregate and compose; return the page of the study."""
-    arguments = ["--manifest", results.manifest_file(), "--statistics", str(statistics(results))]
+    statistics(results)
+    arguments = arguments_of(results)
     figures = ["--output", str(results.folder / "figures")]
     if with_figure:
         draw.main([*arguments, *figures])
@@ -200,11 +205,21 @@ def test_damaged_predictions_are_a_sentence_and_the_page_has_the_rest(tmp_path: 
     whole = compose_page(results)
     assert "confusions" in whole
     path.with_name("predictions.npz").write_bytes(b"PK")
-    arguments = ["--manifest", str(tmp_path / "plan.json"), "--statistics", str(tmp_path / "statistics")]
-    compose.main([*arguments, "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "report")])
+    compose.main([*arguments_of(results), "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "report")])
     damaged = (tmp_path / "report/studies/fig2.html").read_text(encoding="utf-8")
     assert "The table of the classes could not be produced: " in damaged
     assert rows_of(damaged, "results") == rows_of(whole, "results")
+
+
+def test_the_page_offers_the_files_of_its_tables_and_its_figure(results: Results, page: str) -> None:
+    report = results.folder / "report"
+    links = {link.removeprefix("../") for link in re.findall(r'href="(\.\./files/[^"]+)"', page)}
+    assert links == {path.relative_to(report).as_posix() for path in (report / "files").rglob("*.*")}
+    assert {"files/fig2.csv", "files/fig2_comparisons.csv", "files/fig2.tex", "files/figures/fig2.pdf"} <= links
+    tabulate.main([*arguments_of(results), "--output", str(results.folder / "tables")])
+    for path in (results.folder / "tables").rglob("fig2*"):
+        if path.is_file() and path.suffix != ".html":
+            assert (report / "files" / path.relative_to(results.folder / "tables")).read_bytes() == path.read_bytes()
 
 
 def test_a_figure_that_fails_is_a_sentence_and_the_page_has_the_rest(results: Results, page: str) -> None:

@@ -30,9 +30,6 @@ MAX_METHODS = 40  # drawn: more hide each other, and fill a page of 3 MB
 MAX_NAMED = 12  # methods in the legend; of more it names the encoders
 PANEL_WIDTH, HEIGHT = 3.4, 3.0  # inches: three panels fit a page
 TIMED = ("pretrain", "embed", "evaluate")  # stages whose time counts as that of a number
-DODGE = 0.015  # share of the logarithmic axis between two points of the same cost: half the width of a dot
-SMALLEST_RANGE = 1.1  # ratio of the costs on an axis, as matplotlib widens that of a single one
-LABEL_DISTANCE = 0.25  # share of the axis: a label of six digits in a panel of 3.4 inches
 FRONT = "on the front"
 COLUMNS = (
     *"study metric unit panel method encoder role status value mean ci_low ci_high variance_sources".split(),
@@ -257,7 +254,7 @@ def draw(study: Study, numbers: pd.DataFrame) -> Figure:
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _draw_panel(panel, rows, key=key, styles=styles)
         panel.set_xlabel(label)
-    plotting.limit_to_range(axes[0], "y", measure)  # which all panels share
+        plotting.limit_to_range(panel, "y", measure)
     axes[0].set_ylabel(measure.heading)
     plotting.add_legend(figure, handles, columns=columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -272,21 +269,12 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, *, key: str, styles: Mapping[st
     plotting.add_grid(panel, lines="y")
     front = rows[rows["front"] == FRONT].sort_values(["value", "mean"])
     panel.step(front["value"], front["mean"], where="post", color=plotting.GREY, linewidth=2, zorder=2)
-    shifts = _shifts(rows["value"])
-    for row, shift in zip(plotting.records(rows), shifts, strict=True):
+    for row in plotting.records(rows):
         errors = None if pd.isna(row.ci_low) else [[row.mean - row.ci_low], [row.ci_high - row.mean]]
         style = _style(styles[getattr(row, key)], floor=row.role == "floor")
-        panel.errorbar(row.value * shift, row.mean, errors, markersize=6, capsize=2, linewidth=1.2, zorder=3, **style)
-    plotting.label_sizes(panel, rows["value"], lambda value: f"{float(f'{value:.2g}'):g}", distance=LABEL_DISTANCE)
+        panel.errorbar(row.value, row.mean, errors, markersize=6, capsize=2, linewidth=1.2, zorder=3, **style)
+    plotting.label_sizes(panel, rows["value"], lambda value: f"{float(f'{value:.2g}'):g}")
     panel.margins(x=0.15, y=0.1)
-
-
-def _shifts(costs: pd.Series) -> list[float]:
-    """Return the factor by which each point is shifted, so that methods of one cost stand side by side."""
-    step = max(costs.max() / costs.min(), SMALLEST_RANGE) ** DODGE
-    totals = costs.value_counts()
-    places = costs.groupby(costs).cumcount()
-    return [float(step ** (place - (totals[cost] - 1) / 2)) for cost, place in zip(costs, places, strict=True)]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -16,7 +16,17 @@ from workflow_scripts.report.site.page import SitePage
 #: kinds of pages, in the order of the contents
 KINDS = (overview, reproduction, studies, cells, data, jobs, provenance, machine_files)
 ASSETS = "assets"
-WRITTEN = (".html", ".json", ".csv", ".yaml", ".ogg")  # endings of what pages are and link to
+WRITTEN = (
+    ".html",
+    ".json",
+    ".csv",
+    ".yaml",
+    ".ogg",
+    ".md",
+    ".tex",
+    ".pdf",
+    ".png",
+)  # endings of what pages are and link to
 #: templates that the shared files are joined from
 ASSET_FILES = {
     "site.css": (

@@ -18,12 +18,14 @@ from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import Evidence, read_numbers
 from workflow_scripts.report.notes import TWIN_WARNING, NoteSection
 from workflow_scripts.report.printed_figure import PrintedFigure
+from workflow_scripts.report.site import study_files
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.forest import ForestPlot, build_forests
 from workflow_scripts.report.site.inputs import ReportInputs
-from workflow_scripts.report.site.page import SitePage
+from workflow_scripts.report.site.page import SiteFile, SitePage
 from workflow_scripts.report.site.study_classes import ClassReader, ClassResults
 from workflow_scripts.report.site.study_curves import fraction_curves, loss_curves
+from workflow_scripts.report.site.study_files import StudyFiles
 from workflow_scripts.report.study_table import Table
 
 FOLDER = "studies"
@@ -95,6 +97,7 @@ class StudyContent:
     classes: Sequence[ClassResults]
     separation: separation.SeparationTable
     cell_links: CellLinks  # pages of the numbers, by the levels of their method
+    files: StudyFiles
     failures: tuple[str, ...]
 
 
@@ -103,20 +106,23 @@ def path(study: Study) -> str:
     return f"{FOLDER}/{study.name}.html"
 
 
-def pages(inputs: ReportInputs) -> Iterator[SitePage]:
-    """Yield the page of each study."""
+def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
+    """Yield the page of each study, and the files that it offers."""
     reader = ClassReader(CellLinks(inputs.manifest))
     for study in inputs.manifest.studies:
+        files = study_files.collect_files(study, inputs)
         yield SitePage(
             path=path(study),
             title=study.title,
             template="site/study.html.j2",
-            content=_content(study, inputs, reader),
+            content=_content(study, inputs, reader, files),
             group=group(study),
         )
+        for name, content in files.contents.items():
+            yield SiteFile(path=name, content=content)
 
 
-def _content(study: Study, inputs: ReportInputs, reader: ClassReader) -> StudyContent:
+def _content(study: Study, inputs: ReportInputs, reader: ClassReader, files: StudyFiles) -> StudyContent:
     table = inputs.tables[study.name]
     evidence = Evidence(study=study, manifest=inputs.manifest, statistics=inputs.statistics)
     parts: dict[str, Callable[[], Any]] = {
@@ -140,6 +146,7 @@ def _content(study: Study, inputs: ReportInputs, reader: ClassReader) -> StudyCo
         classes=classes or (),
         separation=separation.of_study(study, inputs.manifest),
         cell_links=reader.links,
+        files=files,
         failures=tuple(
             f"The {name} could not be produced: {part.reason}"
             for name, part in produced.items()

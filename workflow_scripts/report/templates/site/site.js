@@ -1,10 +1,5 @@
 "use strict";
-// Pages can be read without this script: it folds the contents on narrow screens, and tells DataTables of the dark.
+// Pages can be read without this script: it folds the contents on narrow screens.
 
 const contents = document.querySelector(".contents details");
 if (contents && window.matchMedia("(max-width: 63.99rem)").matches) contents.open = false;
-
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const followScheme = () => document.documentElement.classList.toggle("dark", dark.matches);
-dark.addEventListener("change", followScheme);
-followScheme();
