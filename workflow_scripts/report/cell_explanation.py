@@ -15,6 +15,7 @@ import pandas as pd
 from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import FindRecord
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.added_results import read_origin
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study
 from workflow_scripts.report import labels, number_format, renderers, status
 from workflow_scripts.report.status import JobStatus
@@ -40,6 +41,7 @@ TRAINING_HEADINGS = {
     "learning_rate": "Learning rate",
     "seconds": "Seconds",
 }
+ADDED = "These trials were computed on another machine, with the jobs before them, and added from {}."
 MORE_DECIMALS = 2  # of the value of a trial than of the mean in a table, so that the mean can be computed from them
 
 
@@ -157,6 +159,7 @@ def explain_cell(
         missing="" if trials else missing_reason(cell),
         remarks=(
             *(_describe_staleness(cell, trials) if trials else ()),
+            *(ADDED.format(origin) for origin in [read_origin(cell)] if origin),
             *(f"{job.state}: {job.reason}" for job in own if job.state in (status.STALE, status.DAMAGED)),
         ),
         facts=(*_list_trial_facts(trials or {}), *_list_record_facts(record, own)),

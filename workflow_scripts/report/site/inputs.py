@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.planning.added_results import read_origin
 from workflow_scripts.planning.attempts import Attempts, read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, PlannedJob, Study
@@ -60,6 +62,12 @@ class ReportInputs:
     def trials(self) -> StoredTrials:
         """Every trial, by its cell."""
         return StoredTrials(self.statistics.trials)
+
+    @functools.cached_property
+    def origins(self) -> Mapping[str, int]:
+        """Number of evaluations that were added from each other folder of results."""
+        origins = Counter(read_origin(cell) for cell in self.manifest.cells)
+        return {origin: number for origin, number in sorted(origins.items()) if origin}
 
     @functools.cached_property
     def links(self) -> CellLinks:

@@ -139,7 +139,7 @@ def _summarise(inputs: ReportInputs, results: Mapping[Key, str]) -> summary.Summ
         planned_cells=len(manifest.cells),
         missing_cells=inputs.n_missing,
         started=days.split(" to ") if days else [],
-        added=[],
+        added=list(inputs.origins),
         studies=[_study(study, inputs) for study in manifest.studies],
         methods=[_method(key, ids[key], links, results.get(key, "")) for key in links],
         numbers=[

@@ -11,7 +11,7 @@ import yaml
 from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest
-from workflow_scripts.report import costs, labels
+from workflow_scripts.report import costs, labels, number_format
 from workflow_scripts.report.cell_explanation import PROFILE
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.machine_files import SCHEMA, SUMMARY, code_by_scenario
@@ -72,6 +72,8 @@ def _run(inputs: ReportInputs) -> Iterator[tuple[str, str]]:
     yield "Config files", ", ".join(("config/config.yaml", *manifest.configfiles))
     if days := costs.dates(inputs.records):
         yield "Jobs started", f"{days} (UTC)"
+    for origin, number in inputs.origins.items():
+        yield f"Added from {origin}", number_format.count(number, "evaluations")
     yield "Plan", f"digest {manifest.digest}"
 
 
