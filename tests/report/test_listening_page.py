@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser import open_page as open_file
+from tests.browser import run_browser
 from workflow_scripts.report.listening_page import HeadScores, ListeningSet, Row, write_page
 from workflow_scripts.synthesis.encode import encode_audio
 
 pytest.importorskip("itables", reason="needs itables")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLIPS, FILTERS, TAGS = 5329, 512, 50  # the test split of MagnaTagATune, SampleCNN's last layer, the thesis's tags
 SORT_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's package chromium")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with run_browser() as running:
         yield running
-        running.close()
 
 
 def write(folder: Path, *, clips: int = CLIPS, filters: int = FILTERS, names: tuple[str, ...] = ("music",)) -> Path:
@@ -64,11 +59,7 @@ def write(folder: Path, *, clips: int = CLIPS, filters: int = FILTERS, names: tu
 
 
 def open_page(browser: Any, path: Path) -> Any:
-    page = browser.new_page(accept_downloads=True)
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("request", lambda request: page.problems.append(request.url) if request.url.startswith("http") else None)
-    page.goto(path.as_uri())
+    page = open_file(browser, path)
     page.wait_for_selector("#clips tbody tr")
     return page
 

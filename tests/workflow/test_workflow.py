@@ -23,6 +23,7 @@ from safetensors import safe_open
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
+from tests.browser import hidden_width, open_page, run_browser, serious_faults
 from tests.checkout import REPOSITORY, SHARED, needs_shared
 from tests.workflow.smoke_run import (
     SMOKE,
@@ -665,6 +666,22 @@ def test_stale_results_are_detected_without_snakemakes_records(finished: Path) -
         aside.rename(records)
         restored = snakemake(finished)
         assert restored.returncode == 0, restored.stderr[-5000:]
+
+
+def test_every_page_of_the_report_fits_and_is_accessible(finished: Path) -> None:
+    report = finished / "results/smoke/report"
+    pages = [path for path in sorted(report.rglob("*.html")) if path.parent.name != "cells"]
+    assert len(pages) > len(STUDIES) + 4
+    assert sum(path.stat().st_size for path in report.rglob("*") if path.is_file()) < 20e6
+    with run_browser() as browser:
+        for path in [*pages, *sorted((report / "cells").glob("*.html"))[:3]]:
+            assert path.stat().st_size < 3e6, path
+            for width in (1300, 390):
+                page = open_page(browser, path, width=width)
+                assert hidden_width(page) <= 0, (path.name, width)
+                assert page.problems == [], path.name
+                assert serious_faults(page) == [], (path.name, width)
+                page.close()
 
 
 def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
