@@ -8,14 +8,20 @@ import json
 import shutil
 import tarfile
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.audio.recordings import write_tone
+from tests.datasets import test_fma
+from tests.datasets.files import put
 from tests.sources.server import Site, serve_site
-from workflow_scripts import acquire
+from workflow_scripts import acquire, prepare
+from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import hold_lock
+from workflow_scripts.datasets import fma
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources import shared_downloads
@@ -131,6 +137,31 @@ def test_a_larger_archive_that_is_there_serves_although_it_is_not_planned(tmp_pa
     make_subsets(level, tmp_path, site)
     run(tmp_path, "medium", subset="medium")
     run(tmp_path, "small", subset="small")
+    assert len(site.requests) == 2
+
+
+def test_fma_small_is_prepared_out_of_fma_medium(tmp_path, site, monkeypatch):
+    """The whole way of a downloaded set, with the real loader: archives, shared folder, index, decoding."""
+    for number in (2, 7, 140, 200):
+        write_tone(tmp_path / f"fma_medium/000/{number:06d}.wav", 0.2)
+    put(tmp_path, {"fma_metadata/tracks.csv": test_fma.HEADER + test_fma.THIRD + test_fma.ROWS})
+    for name in ("fma_medium", "fma_metadata"):
+        shutil.make_archive(str(tmp_path / name), "zip", tmp_path, name)
+    contents = {name: (tmp_path / f"{name}.zip").read_bytes() for name in ("fma_medium", "fma_metadata")}
+    medium, metadata = (make_remote(site, f"{name}.zip", content) for name, content in contents.items())
+    monkeypatch.setattr(fma, "METADATA", metadata)
+    monkeypatch.setattr(fma, "AUDIO", {"small": replace(fma.AUDIO["small"], within=medium), "medium": medium})
+    monkeypatch.setenv(VARIABLE, json.dumps({"fma": {"planned": ["fma_medium.zip", "fma_metadata.zip"]}}))
+    counts = {}
+    for subset in ("small", "medium"):
+        config = {"dataset": subset, "loader": "fma", "options": {"subset": subset}}
+        arguments = ["--code", "c", "--config", json.dumps({**config, "source": "download"})]
+        acquire.main([*arguments, "--output", str(tmp_path / "data" / subset)])
+        acquired, corpus = tmp_path / "data" / subset / "acquired.json", tmp_path / "corpora" / subset
+        given = json.dumps({**config, "sample_rate": 16000, "source": "download"})
+        prepare.main(["--code", "c", "--config", given, "--acquired", str(acquired), "--output", str(corpus)])
+        counts[subset] = Corpus(corpus).facts.clips
+    assert counts == {"small": 3, "medium": 4}
     assert len(site.requests) == 2
 
 

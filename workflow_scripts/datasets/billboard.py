@@ -52,11 +52,12 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     the index is missing or no file belongs to a song.
     """
     songs = read_songs(root)
-    number_of = {key: number for number, keys in songs.items() for key in keys}
+    number_of = {_squeeze(key): number for number, keys in songs.items() for key in keys}
     files: dict[str, str] = {}
     excluded = []
     for path in audio_files(root):
-        number = next((number_of[name] for name in _names(path) if name in number_of), None)
+        names = [_squeeze(name) for name in _names(path)]
+        number = next((number_of[name] for name in names if name in number_of), None)
         if number is None:
             excluded.append((path, "neither artist and title nor slot of a song of the index"))
         elif number in files:
@@ -108,6 +109,11 @@ def _names(path: str) -> list[str]:
     spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])
     names = [_plain(" ".join(span)) for span in spans]
     return names + [name for name in (TRACK_NUMBER.sub("", name) for name in names[:1]) if name not in names]
+
+
+def _squeeze(name: str) -> str:
+    """Return a name without blanks, since file names have them in other places: Rock'n'Roll, Rock n Roll."""
+    return name.replace(" ", "")
 
 
 def _plain(text: str) -> str:

@@ -100,24 +100,24 @@ class Options(LevelOptions):
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the clips of `annotations_final.csv`, whose folders 0 to f are anywhere below `root`.
+    """Index the clips of `annotations_final.csv`, whose audio is anywhere below `root`.
 
-    As in `root` itself, in `mp3`, `mp3s`, `audio` or `raw`; other formats than mp3 are read too. A clip's id is its
-    clip_id with six digits; its group is the song, and the clips of a song are in their order in time. Artists are in
-    several splits, as published. Raises `UserError` when the table or all audio is missing.
+    As in folders 0 to f of `root` itself, of `mp3`, `mp3s`, `audio` or `raw`; other formats than mp3 are read too. A
+    clip's id is its clip_id with six digits; its group is the song, and the clips of a song are in their order in time.
+    Artists are in several splits, as published. Raises `UserError` when the table or all audio is missing.
     """
     table = read_annotations(_find_annotations(root))
     if options.split == "filtered":
         table = _filter(table)
-    files = audio_by_key(root, _clip_of, first=AUDIO_FOLDERS)
-    table["file"] = [files.get(_clip_of(PurePosixPath(path)), "") for path in table["path"]]
+    files = audio_by_key(root, lambda path: path.stem, first=AUDIO_FOLDERS)  # no two clips have the same name
+    table["file"] = [files.get(PurePosixPath(path).stem, "") for path in table["path"]]
     numbers = [int(number) for number in table.index]
     reasons = [_why_unusable(number, file) for number, file in zip(numbers, table["file"], strict=True)]
     kept = table[[reason is None for reason in reasons]]
     if kept.empty:
         raise UserError(
-            f"{root} holds no audio of {ANNOTATIONS}: looked for folders 0 to f in it, in mp3 and in any other folder, "
-            "with files as american_bach_soloists-....mp3; join and unpack mp3.zip.001, .002 and .003 there"
+            f"{root} holds no audio of {ANNOTATIONS}: looked for 0/<song>-<seconds>.mp3, mp3/0/<song>-<seconds>.mp3 "
+            "and <song>-<seconds>.wav in all folders; join and unpack mp3.zip.001, .002 and .003 there"
         )
     clips = [f"{number:06d}" for number in kept.index]
     return DatasetIndex(
@@ -156,11 +156,6 @@ def _find_annotations(root: Path) -> Path:
     if (path := find_below(root, ANNOTATIONS)) is None:
         raise UserError(f"{root} lacks {ANNOTATIONS}: put it there, beside the folders 0 to f")
     return path
-
-
-def _clip_of(path: PurePosixPath) -> str:
-    """Return folder and name of a clip's file without its suffix."""
-    return f"{path.parent.name}/{path.stem}"
 
 
 def _filter(table: pd.DataFrame) -> pd.DataFrame:

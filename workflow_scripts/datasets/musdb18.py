@@ -7,6 +7,7 @@ Wicked" and "Detsky Sad - Walkie Talkie".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +71,11 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     """Index the songs in `root`/train and `root`/test, as published or as in MUSDB18-HQ.
 
     As published a song is one file, `Artist - Title.stem.mp4`; in MUSDB18-HQ it is a folder `Artist - Title` with
-    `mixture.wav` and a wav for each stem, or flac. Both may also be one folder down, such as in `root`/musdb18-hq. A
-    clip is a song, and its id the song's name. Raises `UserError` where there are no songs, or where the two kinds are
-    mixed.
+    `mixture.wav` and a wav for each stem, or flac. Both may also be one or two folders down, such as in
+    `root`/musdb18-hq. A clip is a song, and its id the song's name. Raises `UserError` where there are no songs, or
+    where the two kinds are mixed.
     """
-    below = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    base = next((name for name in ("", *below) if _has_songs(root / name)), None)
+    base = next((name for name in _folders(root) if _has_songs(root / name)), None)
     if base is None:
         raise UserError(f"{root} holds no songs of MUSDB18: {LAYOUTS}")
     files = {song: split for split in FOLDERS for song in _songs_in(root / base / split, SUFFIX)}
@@ -108,6 +108,14 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
             for name in STEMS
         },
     )
+
+
+def _folders(root: Path) -> Iterator[str]:
+    """Yield the folders that may hold train and test: `root`, then those one and two below."""
+    yield ""
+    for pattern in ("*", "*/*"):
+        below = [path for path in sorted(root.glob(pattern)) if path.is_dir() and path.name[0] != "."]
+        yield from (path.relative_to(root).as_posix() for path in below)
 
 
 def _has_songs(folder: Path) -> bool:
