@@ -25,7 +25,7 @@ def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
     texts = [text.get_text() for text in figure_asserts.visible_texts(figure)]
     assert texts.count("macro F1 (%)") == 3
     assert "OpenMIC (twin)\n90 test clips" in texts
-    assert texts.count("not run") == 1
+    assert texts.count("not run") == 2
     assert {"PASE, frozen", "PASE+, fine-tuned", "PASE, supervised", "random weights, frozen (floor)"} <= set(texts)
     assert any("not comparable with published numbers" in text for text in texts)
 
@@ -65,12 +65,14 @@ def test_lines_differ_without_colour_and_have_that_of_their_encoder(figure: Figu
     dashes = [str(line._unscaled_dash_pattern) for line in upright]  # type: ignore[attr-defined]
     assert len(dashes) == len(set(dashes)) == 5
     dots = [line for line in figure.axes[1].lines if line.get_marker() in ("s", "^")]
+    baselines = [line for line in figure.axes[1].lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_xdata()[0] for line in baselines] == [line.get_xdata()[0] for line in upright]  # type: ignore[index]
     assert {line.get_color() for line in upright[:2]} == {line.get_color() for line in dots}
 
 
 def test_numbers_stand_off_the_lines_they_lie_on(figure: Figure) -> None:
     dots = [text for panel in figure.axes for text in panel.texts if text.get_text()[0].isdigit()]
-    assert len(dots) == 11  # four methods in three panels; one cell is missing
+    assert len(dots) == 25  # four methods and five baselines in three panels; two cells are missing
     for text in dots:
         (halo,) = text.get_path_effects()
         assert (halo._gc["foreground"], halo._gc["linewidth"]) == ("white", 4)  # type: ignore[attr-defined]
@@ -104,7 +106,7 @@ def test_the_description_holds_every_number(results: Results) -> None:
     assert description.count("random weights, frozen") == 3
 
 
-def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
+def test_methods_chosen_for_it_are_baselines(tmp_path: Path) -> None:
     results = synthetic_studies.augmentations(tmp_path)
     figure = figure_asserts.figure(results)
     figure_asserts.assert_nothing_overlaps(figure)
@@ -112,8 +114,11 @@ def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
     assert roles["crops alone"] == "reference"
     assert set(roles.drop("crops alone")) == {"method"}
     (panel,) = figure.axes
-    assert [label.get_text() for label in panel.get_yticklabels()] == list(synthetic_studies.AUGMENTATIONS)
-    across = [line for line in panel.lines if list(np.ravel(line.get_ydata())) == [0, 1]]
+    assert [label.get_text() for label in panel.get_yticklabels()] == [
+        *synthetic_studies.AUGMENTATIONS,
+        "crops alone",
+    ]
+    across = [line for line in panel.lines if len(np.ravel(line.get_ydata())) == 2]
     values = figure_asserts.macro_f1(results, augmentation="crop")
     assert [float(np.ravel(line.get_xdata())[0]) for line in across] == pytest.approx([100 * values.mean()])
 

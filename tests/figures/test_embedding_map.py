@@ -53,7 +53,8 @@ def test_neighbours_agree_more_where_classes_lie_apart(numbers: pd.DataFrame) ->
 def test_it_describes_the_points_and_the_limits_of_the_map(results: Results) -> None:
     description = figure_asserts.description(results)
     assert "distances between clusters mean nothing" in description
-    assert "contrastive: 100 points, perplexity 30, neighbours agree:" in description
+    assert "contrastive: 100 points, neighbours agree:" in description
+    assert ", perplexity 30." in description
 
 
 def test_few_points_have_a_smaller_perplexity(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_by_song_each_has_as_many_crops_as_the_option_allows(tmp_path: Path) -> 
     assert figure_asserts.numbers(results)["colour"].value_counts().to_dict() == dict.fromkeys(
         ["song 01", "song 02", "song 03"], 12
     )
-    assert ": 3 songs of 12 crops each, perplexity" in figure_asserts.description(results)
+    assert ": 3 songs of 12 crops each, neighbours agree" in figure_asserts.description(results)
 
 
 def test_by_song_the_longest_are_shown_where_too_few_are_long(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def test_the_worse_are_in_no_tie_and_the_missing_are_named(results: Results, fig
     }
     assert numbers.loc[("WLP", "reweighted"), "reason"] == "not run (fma_small)"
     texts = [text.get_text() for text in figure_asserts.visible_texts(figure)]
-    assert "not run (fma_small)" in texts
+    assert "not run (FMA small)" in texts
+    assert "joined by an upright line: not distinguishable" in texts
     assert "OpenMIC, FMA small and Extended Ballroom (twin)" in texts
 
 

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
     "trials (over pre-training seeds where there are several). The others: mean paired difference in points, + (red, "
     f"dark in grey print) where the percentage rises, {number_format.MINUS} (blue, pale in grey print) where it falls; "
-    f"a rise is good on the diagonal and bad elsewhere. The csv has {CONFIDENCE} t intervals, which cover trials or "
-    "pre-training seeds, for the fixed test set."
+    "a rise is good on the diagonal and bad elsewhere. Bold: the interval excludes zero. The csv has the "
+    f"{CONFIDENCE} t intervals, which cover trials or pre-training seeds, for the fixed test set."
 )
 COLUMNS = (
     *"study panel matrix unit of over status reason true predicted value ci_low ci_high replicate n".split(),
@@ -50,6 +51,7 @@ RATES, DIFFERENCE = "%", "points"
 #: of it: no fall is as dark as that half, so large rises and falls differ in grey print
 CHANGES = ((0, plotting.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f"))
 CELL, MARGIN = 0.345, 0.3  # inches: "+100" at 7 points fits a cell; between matrices
+SCALE = 0.8  # inches: scale of the differences with its numbers and name
 TITLES = 0.75  # inches: three lines above a matrix and the label of its axis below
 LABEL_POINTS = 8
 
@@ -154,20 +156,35 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     rows, columns = plotting.grid_shape(len(matrices), width=side + MARGIN)
     names = plotting.measured_rows(numbers)["true"].map(len).max() if len(plotting.measured_rows(numbers)) else 8
     labels_height = LABEL_POINTS / 72 * 0.62 * names + 0.25
-    figure = plotting.new_figure(columns * (side + MARGIN) + labels_height, rows * (side + labels_height + TITLES))
+    width = columns * (side + MARGIN) + labels_height + SCALE
+    figure = plotting.new_figure(width, rows * (side + labels_height + TITLES))
     axes = plotting.add_panels(figure, rows, columns, len(matrices))
     differences = plotting.measured_rows(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
     largest = max(float(differences.max()), 1.0) if differences.notna().any() else 1.0  # of a point: no division by 0
     for number, (panel, (label, name, within)) in enumerate(zip(axes, matrices, strict=True)):
         title = plotting.panel_title(label, within)
-        panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else label}")
+        lines = title if number % columns == 0 else label + "\n" * (title.count("\n") - label.count("\n"))
+        panel.set_title(f"{name} ({next(iter(within['unit']))})\n{lines}")
         if plotting.measured_rows(within).empty:
             panel.set_title(f"{name}\n{label}\n{in_short(next(iter(within['reason'])))}")
             plotting.hide_scales(panel)
         else:
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
+    if differences.notna().any():
+        _add_scale(figure, axes, largest)
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure
+
+
+def _add_scale(figure: Figure, axes: Sequence[Axes], largest: float) -> None:
+    """Add the scale of the differences beside the matrices."""
+    from matplotlib.cm import ScalarMappable  # noqa: PLC0415  (planning needs no matplotlib)
+
+    colours, norm = scale_changes(largest)
+    ends = (-largest, 0, largest)
+    scale = figure.colorbar(ScalarMappable(norm, colours), ax=list(axes), shrink=0.6, aspect=30, pad=0.01)
+    scale.set_ticks(ends, labels=[number_format.signed_number(end, 0) for end in ends])
+    scale.set_label("change (points)")
 
 
 def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -> None:
@@ -176,8 +193,11 @@ def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -
     differs = next(iter(rows["unit"])) == DIFFERENCE
     colours, norm = scale_changes(largest) if differs else scale_rates()
     panel.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=norm, edgecolors="white", linewidth=0.5)
+    certain = ((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).to_numpy().reshape(values.shape)
     for (row, column), value in np.ndenumerate(values):
-        _number(panel, value, x=column + 0.5, y=row + 0.5, differs=differs, colours=colours, norm=norm)
+        text = _number(panel, value, x=column + 0.5, y=row + 0.5, differs=differs, colours=colours, norm=norm)
+        if differs and certain[row, column]:
+            text.set_fontweight("bold")
     panel.invert_yaxis()
     middles = np.arange(len(classes)) + 0.5
     panel.set_xticks(middles, classes, rotation=90, fontsize=LABEL_POINTS)
@@ -204,18 +224,18 @@ def scale_rates() -> tuple[Colormap, Normalize]:
 
 def _number(
     panel: Axes, value: float, *, x: float, y: float, differs: bool, colours: Colormap, norm: Normalize
-) -> None:
+) -> Text:
     """Print an entry: signed if it is a difference, white on dark cells, pale if it rounds to 0."""
     if not np.isfinite(value):
-        panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.GREY)
-        return
+        none = "no clips" if x == 0.5 else ""
+        return panel.text(x, y, none, ha="left", va="center", fontsize=6, color=plotting.GREY)
     text = number_format.signed_number(value, 0) if differs else number_format.number(value, 0)
     red, green, blue, _ = colours(norm(value))
     dark = (
         0.299 * red + 0.587 * green + 0.114 * blue < 0.55
     )  # luma of ITU-R BT.601: where white reads better than black
     colour = "white" if dark else plotting.GREY if text == "0" else plotting.BLACK
-    panel.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+    return panel.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001

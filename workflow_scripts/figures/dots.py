@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 READING = (
-    f"Dots: mean with {INTERVAL}. Vertical lines: the means of baselines, such as training from scratch and floors; "
-    "the intervals of baselines are in the csv. Each panel has its own horizontal scale."
+    f"Dots: mean with {INTERVAL}. Open dots: baselines, such as training from scratch and floors; a vertical line "
+    "through each leads up to the other methods. Each panel has its own horizontal scale."
 )
 MARKED = f"{ON_TRAINING_DATA} on data that others trained the encoder on"
 COLUMNS = method_columns(
@@ -36,7 +36,6 @@ METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
 MIN_WIDTH = 4.5  # inches: the note on twins
 MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
-LINES_PER_LEGEND_ROW = 3
 
 
 class Options(LevelOptions):
@@ -68,22 +67,18 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     references = distinct[~distinct["method"].isin(methods["method"])]
     styles = _styles(study, distinct, references)
     panels = plotting.groups(numbers, "panel")
-    legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
-    height = MARGIN_HEIGHT + plotting.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
-    labels_width = plotting.CHARACTER_WIDTH * methods["method"].map(len).max()
+    rows_of = pd.concat([methods, references])
+    names = [f"{row.method}{' (floor)' if row.role == FLOOR else ''}" for row in plotting.records(rows_of)]
+    height = MARGIN_HEIGHT + ROW_HEIGHT * max(len(names), 2)
+    labels_width = plotting.CHARACTER_WIDTH * max(map(len, names))
     figure = plotting.new_figure(max(labels_width + PANEL_WIDTH * len(panels), MIN_WIDTH), height)
     axes = plotting.add_panels(figure, 1, len(panels), len(panels), sharey=True)
-    heights = {method: height for height, method in enumerate(methods["method"])}
+    heights = {method: height for height, method in enumerate(rows_of["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _panel(panel, rows, heights, styles, study)
         panel.set_title(plotting.panel_title(label, rows))
-    axes[0].set_yticks(range(len(methods)), list(methods["method"]))
-    axes[0].set_ylim(len(methods) - 0.4, -0.6)
-    handles = [
-        plotting.legend_handle(f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
-        for row in plotting.records(references)
-    ]
-    plotting.add_legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
     notes = [MARKED] if (numbers["tested_on_training_data"] == "yes").any() else []
     plotting.add_heading(figure, study.title, numbers["source"], notes=notes)
     return figure
@@ -120,10 +115,11 @@ def _panel(
     measure = number_format.measure(study.metric)
     measured = plotting.measured_rows(rows)
     for row in plotting.records(measured):
-        if row.method in heights:
-            _dot(panel, row, height=heights[row.method], style=styles[row.method], measure=measure)
-        else:
-            panel.axvline(row.mean, zorder=1, **styles[row.method])
+        style, height = styles[row.method], heights[row.method]
+        if "fmt" not in style:
+            panel.plot([row.mean, row.mean], [height, -0.6], zorder=1, **style)
+            style = {"color": style["color"], "fmt": "o", "markerfacecolor": "white"}
+        _dot(panel, row, height=height, style=style, measure=measure)
     for method, height in heights.items():
         absent = rows[(rows["method"] == method)]
         if not measured["method"].eq(method).any():

@@ -256,15 +256,14 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
 
 
 def _summary(rows: pd.DataFrame) -> str:
-    """Return the number of points (or of songs and crops), the perplexity and the agreement of neighbours."""
+    """Return the number of points (or of songs and crops), and the agreement of neighbours."""
     first = rows.iloc[0]
     by_song = first["colours"] == SONG
-    counts = f"{_song_counts(rows)}\n" if by_song else f"{number_format.count(int(first['points']), 'points')}, "
-    summary = f"{counts}perplexity {first['perplexity']:.3g}"
+    counts = _song_counts(rows) if by_song else number_format.count(int(first["points"]), "points")
     if pd.isna(first["agreement"]):
-        return summary
+        return counts
     shares = [number_format.number(first[name], 0) for name in ("agreement", "chance")]
-    return f"{summary}\nneighbours agree: {shares[0]} % (by chance {shares[1]} %)"
+    return f"{counts}\nneighbours agree: {shares[0]} % (by chance {shares[1]} %)"
 
 
 def _song_counts(rows: pd.DataFrame) -> str:
@@ -285,5 +284,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
 
 def _sentence(label: str, rows: pd.DataFrame) -> str:
     measured = plotting.measured_rows(rows)
-    text = next(iter(rows["reason"])) if measured.empty else _summary(measured).replace("\n", ", ")
+    if measured.empty:
+        return f"{label}: {next(iter(rows['reason']))}"
+    text = f"{_summary(measured)}\nperplexity {measured['perplexity'].iloc[0]:.3g}".replace("\n", ", ")
     return f"{label}: {text}"

@@ -1,4 +1,4 @@
-"""Loss of each worker by epoch on a logarithmic scale, a panel per pre-training (Fig. 4 of Wu et al. 2021).
+"""Loss of each worker by epoch, a panel per pre-training (Fig. 4 of Wu et al. 2021).
 
 The value is the loss times its weight, the worker's share of the minimised sum: with equal weighting the loss itself,
 with re-weighting the balanced loss, as in the right panel of the paper's figure.
@@ -15,7 +15,7 @@ from pydantic import Field
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, line_charts, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 READING = (
-    "Logarithmic scale. Curves: loss times its weight; with equal weighting the loss itself. Validation losses, or "
-    "training losses where nothing was validated. Mean over pre-training seeds, without intervals."
+    "Logarithmic scale where losses span a decade. Curves: loss times its weight; with equal weighting the loss "
+    "itself. Validation losses, or training losses where nothing was validated. Mean over pre-training seeds, without "
+    "intervals. Each panel has its own scale."
 )
 METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 COLUMNS = (
@@ -77,7 +78,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     legend_rows = -(-len(workers) // 3)
     size = (max(PANEL_WIDTH * columns, 4.6), HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
     figure = plotting.new_figure(*size)
-    axes = plotting.add_panels(figure, rows, columns, len(panels), sharey=True)  # so that decades are equally high
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, workers=workers, options=options)
     handles = [plotting.legend_handle(labels.name(name), **_style(name, workers)) for name in workers]
@@ -96,14 +97,15 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], o
         return
     source = next(iter(measured["source"]))
     panel.set_title(f"{title} ({source})" if source else title)
-    panel.set_yscale("log")
+    if measured["value"].max() > line_charts.LOG_RANGE * measured["value"].min():
+        panel.set_yscale("log")
+        plotting.hide_minor_labels(panel)
     for name, curve in plotting.groups(measured, "worker"):
         panel.plot(curve["epoch"].astype(int), curve["value"], **_style(name, workers))
     panel.set_xlim(0.5, max(int(measured["epoch"].max()), 2) + 0.5)
     panel.locator_params(axis="x", integer=True, nbins=6)
     panel.set_xlabel("epoch")
     panel.set_ylabel(_axis_label(measured, options))
-    plotting.hide_minor_labels(panel)
 
 
 def _axis_label(rows: pd.DataFrame, options: Options) -> str:

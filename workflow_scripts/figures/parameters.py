@@ -195,7 +195,7 @@ def _panel(
         panel.errorbar(size, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
-    panel.set_xlabel("parameters of the encoder (millions)")
+    panel.set_xlabel("parameters of the encoder (millions, logarithmic)")
     measure = number_format.measure(study.metric)
     panel.set_ylabel(measure.heading)
     plotting.limit_to_range(panel, "y", measure)

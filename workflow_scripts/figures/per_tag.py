@@ -29,8 +29,9 @@ READING = (
     "Dots: mean. Bars: one standard deviation to each side, between trials, or between pre-training seeds where there "
     "are several; they leave out the uncertainty of the test set. In brackets: test clips with the tag. Sorted by the "
     "mean over the methods; floors are grey. The largest of many gaps is partly chance, most of all at tags with few "
-    "clips."
+    "clips. Left out: tags without a value, which the csv lists. Upright line: chance, in ROC-AUC."
 )
+CHANCE = {"roc_auc": 0.5}  # of metrics that have the same value by chance for every tag
 COLUMNS = method_columns("method role", "tag positives mean std n replicate")
 POINT, FLOOR = "method", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 5.0, 0.185  # inches: fifty tags on a page, three dots with bars in a row
@@ -94,7 +95,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     styles = _styles(numbers)
     panels = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
-    most = max((plotting.measured_rows(within)["tag"].nunique() for _, within in panels), default=0)
+    drawn = [plotting.measured_rows(within).dropna(subset="mean") for _, within in panels]
+    most = max((within["tag"].nunique() for within in drawn), default=0)
     handles = [plotting.legend_handle(name, linestyle="none", **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
@@ -128,7 +130,12 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         return
     plotting.add_grid(panel, lines="x")
     measure = number_format.measure(study.metric)
-    tags = _sort_tags(measured)
+    tags = _sort_tags(measured.dropna(subset="mean"))
+    others = measured["tag"].nunique() - len(tags)
+    if others:
+        panel.set_title(f"{panel.get_title()}\n{number_format.count(others, 'tags')} without a value: left out")
+    if study.metric in CHANCE:
+        panel.axvline(CHANCE[study.metric] * measure.scale, color=plotting.GREY, linewidth=0.9, zorder=1)
     plotting.add_stripes(panel, len(tags))
     heights = {tag: height for height, tag in enumerate(tags)}
     methods = [name for name in styles if name in set(measured["method"])]
@@ -151,9 +158,9 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
 
 
 def _sort_tags(rows: pd.DataFrame) -> list[str]:
-    """Return the tags by their mean over the methods, best first; tags without a value come last."""
+    """Return the tags by their mean over the methods, best first."""
     means = rows.groupby("tag", sort=False)["mean"].mean()
-    return [str(tag) for tag in means.sort_values(ascending=False, kind="stable", na_position="last").index]
+    return [str(tag) for tag in means.sort_values(ascending=False, kind="stable").index]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -31,7 +31,8 @@ COLUMNS = (
     *"replicate n n_pretraining_seeds variance_sources datasets n_datasets source".split(),
 )
 PANEL_WIDTH, ROW_HEIGHT = 4.2, 0.3  # inches: sixteen methods on half a page
-MARGIN_HEIGHT = 1.0  # inches: panel title and axis
+MARGIN_HEIGHT = 1.25  # inches: panel title, axis and legend
+TIED = "joined by an upright line: not distinguishable"
 TIE_STEP = 0.45  # ranks between two tie bars
 FLOOR = "floor"
 
@@ -79,6 +80,9 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     if not panels:
         axes[0].set_title("one data set, or one method: nothing to rank")
         plotting.hide_scales(axes[0])
+    if any(_ties(rows) for _, rows in panels):
+        tied = plotting.legend_handle(TIED, color=plotting.BLACK, linewidth=2.2)
+        plotting.add_legend(figure, [tied], columns=1)
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
@@ -87,14 +91,23 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
     measure = number_format.measure(study.metric)
     for height, row in enumerate(plotting.records(rows)):
         if pd.isna(row.rank):
-            panel.text(1, height, in_short(row.reason), va="center", color=plotting.GREY, style="italic", fontsize=8)
+            panel.text(
+                1,
+                height,
+                labels.reason(in_short(row.reason)),
+                va="center",
+                color=plotting.GREY,
+                style="italic",
+                fontsize=8,
+            )
             continue
         colour = plotting.GREY if row.kind == FLOOR else plotting.COLOURS[0]
         panel.plot([row.rank_low, row.rank_high], [height, height], color=colour, linewidth=2.2, zorder=2)
         panel.plot([row.rank], [height], marker="o", markersize=6, color=colour, zorder=3)
+    ranked = max(int(rows["rank"].notna().sum()), 2)
     ties = _ties(rows)
     for number, (first, last) in enumerate(ties):
-        across = len(rows) + 0.9 + TIE_STEP * number
+        across = ranked + 0.9 + TIE_STEP * number
         panel.plot(
             [across, across], [first - 0.2, last + 0.2], color=plotting.BLACK, linewidth=2.2, solid_capstyle="butt"
         )
@@ -103,8 +116,8 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
         for row in plotting.records(rows)
     ]
     plotting.label_rows(panel, means)
-    panel.set_xlim(0.4, len(rows) + 0.9 + TIE_STEP * max(len(ties), 1))
-    panel.set_xticks([rank for rank in range(1, len(rows) + 1) if len(rows) <= 10 or rank % 2])
+    panel.set_xlim(0.4, ranked + 0.9 + TIE_STEP * max(len(ties), 1))
+    panel.set_xticks([rank for rank in range(1, ranked + 1) if ranked <= 10 or rank % 2])
     panel.set_xlabel(f"rank by the mean {measure.heading}")
     plotting.add_grid(panel, lines="x")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.levels.options import LevelOptions
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 READING = (
     f"Change of the mean in percent of the baseline's mean, with Fieller's {CONFIDENCE} interval over paired trials "
     "(pre-training seeds where there are several), for the fixed test set. Filled: the interval excludes zero; open: "
-    "the interval includes zero, or there is none. Each panel has its own scale."
+    "it includes zero; a cross: there is none. In the title: the mean of the baseline. Each panel has its own scale."
 )
-COLUMNS = method_columns("over", "value ci_low ci_high n replicate")
-PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
+COLUMNS = method_columns("over", "value ci_low ci_high baseline_mean n replicate")
+PANEL_WIDTH, HEIGHT = 3.3, 3.25  # inches: three panels of seven worker sets fit a page
+KINDS = ("interval excludes zero", "interval includes zero", "no interval")
 
 
 class Options(LevelOptions):
@@ -50,11 +52,12 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     Floors are left out: they differ from the baseline in more than its factors. Raises `UserError` unless a panel has
     one baseline.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for label, methods in group_by_panel(evidence.methods, varying=tuple(options.baseline)).items():
         baseline = select_method(methods, options.baseline, where=f"study {study.name}, {label}: figure.baseline")
-        shared = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label}
+        shared: dict[str, object] = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label}
         shared["over"] = _label(baseline.levels, options)
+        shared["baseline_mean"] = evidence.measure.scale * baseline.estimate.mean if baseline.estimate else np.nan
         rows += [shared | _row(method, baseline) for method in methods if method is not baseline and not method.floor]
     return as_table(rows, COLUMNS)
 
@@ -97,7 +100,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     axes = plotting.add_panels(figure, rows, columns, len(panels))
     over = next(iter(numbers["over"]), "")
     for panel, (label, within) in zip(axes, panels, strict=True):
-        panel.set_title(plotting.panel_title(label, within))
+        panel.set_title("\n".join(filter(None, [plotting.panel_title(label, within), _base(within, study)])))
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
         panel.axhline(0, color=plotting.BLACK, linewidth=1, zorder=2)
@@ -105,13 +108,21 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         _points(panel, within, methods)
         if plotting.measured_rows(within).empty:
             panel.set_yticks([])
-    handles = [
-        plotting.legend_handle(label, linestyle="none", **_marker(filled=filled))
-        for label, filled in (("interval excludes zero", True), ("interval includes zero, or none", False))
-    ]
-    plotting.add_legend(figure, handles, columns=2 if columns > 1 else 1)
+    measured = plotting.measured_rows(numbers)
+    kinds = KINDS if measured["ci_low"].isna().any() else KINDS[:2]
+    handles = [plotting.legend_handle(kind, linestyle="none", **_marker(kind)) for kind in kinds]
+    plotting.add_legend(figure, handles, columns=len(kinds) if columns > 1 else 1)
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure
+
+
+def _base(rows: pd.DataFrame, study: Study) -> str:
+    """Return the mean of the baseline of a panel; empty if it was not measured."""
+    known = rows.dropna(subset="baseline_mean")
+    if known.empty:
+        return ""
+    measure, row = number_format.measure(study.metric), plotting.records(known)[0]
+    return f"{row.over}: {number_format.number(row.baseline_mean, measure.decimals)} {measure.unit}".strip()
 
 
 def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
@@ -123,6 +134,8 @@ def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
         for row in plotting.records(measured):
             panel.vlines(index, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
             has_interval = not pd.isna(row.ci_low)
+            differs, may_be_nothing, unknown = KINDS
+            kind = unknown if not has_interval else may_be_nothing if row.ci_low <= 0 <= row.ci_high else differs
             panel.errorbar(
                 index,
                 row.value,
@@ -130,13 +143,14 @@ def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
                 capsize=3,
                 linewidth=1.4,
                 zorder=3,
-                **_marker(filled=has_interval and not row.ci_low <= 0 <= row.ci_high),
+                **_marker(kind),
             )
 
 
-def _marker(*, filled: bool) -> dict[str, Any]:
-    colour = plotting.COLOURS[0]
-    return {"marker": "o", "color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6}
+def _marker(kind: str) -> dict[str, Any]:
+    colour, filled = plotting.COLOURS[0], kind == KINDS[0]
+    shape = "X" if kind == KINDS[2] else "o"
+    return {"marker": shape, "color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6}
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -38,7 +38,8 @@ READING = (
     "points of one size are side by side. Filled: frozen; open: others. Vertical line and band: crossover, the size "
     "from which the mean paired difference stays positive, interpolated linearly between the sizes, with its "
     f"{CONFIDENCE} bootstrap interval over paired trials (pre-training seeds where there are several), for the fixed "
-    "test set; no line where the trials do not determine the crossover."
+    "test set; no line where the trials do not determine the crossover: the figure in words says how often "
+    "resamples of the trials have one."
 )
 COLUMNS = method_columns(
     "role of over",
@@ -46,6 +47,7 @@ COLUMNS = method_columns(
 )
 POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
+NOT_DETERMINED = "cannot be told from these trials"
 CROSSED, ALWAYS, NEVER = "crossing", "always better", "never better"
 PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
 DODGE = 1.03  # ratio of the positions of two scenarios at the same size, so that no bar hides another
@@ -286,8 +288,17 @@ def _crossover_lines(row: Any) -> str:
         return f"{row.of} does not beat {row.over}\nat the largest size"
     if pd.isna(row.crosses):
         return f"crossover not determined:\n{row.reason}"
+    return f"where {row.of} begins to beat {row.over}\n{NOT_DETERMINED}"
+
+
+def _resamples(row: Any) -> str:
+    """Return what the resamples of the trials hold where they do not determine the crossover; otherwise nothing."""
+    if row.status == MISSING or row.outcome in (CROSSED, ALWAYS, NEVER) or pd.isna(row.crosses):
+        return ""
     crosses, always, never = (f"{100 * share:.0f} %" for share in (row.crosses, row.always, row.never))
-    return f"crossover not determined; resamples:\n{always} always better, {never} never, {crosses} cross"
+    return (
+        f" (better at all sizes in {always} of the resamples of trials, from a size on in {crosses}, never in {never})"
+    )
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
@@ -303,7 +314,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
             f"with {axis.form(getattr(row, axis.column))}{axis.words}"
             for row in plotting.records(plotting.measured_rows(points))
         ]
-        crossover = _crossover_lines(crossing).replace("\n", " ")
+        crossover = _crossover_lines(crossing).replace("\n", " ") + _resamples(crossing)
         return f"{plotting.panel_sentence(label, points, means)}; {crossover}"
 
     size = _axis_of(plotting.records(numbers[numbers["role"] == CROSSING])[0]).name

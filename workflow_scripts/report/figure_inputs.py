@@ -33,7 +33,7 @@ SAMPLE_COLUMNS = ("n_trials", "n_pretraining_seeds", "test_clips", "source", "da
 #: types of the non-text columns in figures' csv files, besides those of the statistics
 KINDS: dict[str, Kind] = {
     **schema.KINDS,
-    **dict.fromkeys(("half_width", "value", "loss", "weight", "size"), "number"),
+    **dict.fromkeys(("half_width", "value", "baseline_mean", "loss", "weight", "size"), "number"),
     **dict.fromkeys(("start", "seconds", "confidence"), "number"),
     **dict.fromkeys(("crosses", "always", "never", "train_clips", "percent", "encoder_rate"), "number"),
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),

@@ -7,10 +7,12 @@ module itself knows only factors and generic words.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from workflow_scripts.planning.manifest import Manifest
 
+LEVELS_AT_END = re.compile(r"\(([^()]*)\)$")
 TWIN = "twin"  # data source of synthetic stand-ins
 NOTHING = "none"  # level of a factor that a run does not have; in tables also a missing source or count
 #: factors whose label is not their name with spaces
@@ -63,6 +65,11 @@ def selection(levels: Mapping[str, str], *, apart_from: Mapping[str, str] | None
 def join(names: Sequence[str]) -> str:
     """Join names to an enumeration, such as "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1] if names else ""]))
+
+
+def reason(text: str) -> str:
+    """Return a reason with the labels of the levels that it ends with in brackets, such as "not run (FMA small)"."""
+    return LEVELS_AT_END.sub(lambda levels: f"({', '.join(map(name, levels[1].split(', ')))})", text)
 
 
 def capital(text: str) -> str:

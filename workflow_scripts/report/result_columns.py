@@ -154,6 +154,7 @@ MEANINGS = {
     "quantity": "what is computed from our cells; activations: name of the measure; out_of_domain: measured quality, "
     "or tag",
     "of": "levels of the cells it is computed from; figures: the method in question",
+    "baseline_mean": "mean of the method that the change is relative to",
     "over": "levels of the cells or method it is compared with",
     "left_out": "levels of the claim for which the config has no cells",
     "our_metric": "metric of our value",
