@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import types
 from dataclasses import replace
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio.recordings import write_tone
+from tests.checkout import REPOSITORY
 from tests.datasets import test_fma
 from tests.datasets.files import put
 from tests.sources.server import Site, serve_site
@@ -215,6 +219,26 @@ def test_an_own_archive_with_another_checksum_is_named_and_nothing_is_downloaded
     with pytest.raises(UserError, match=r"toy\.tgz is not there: correct `archive`"):
         run(tmp_path / "data")
     assert site.requests == []
+
+
+OWN_ARCHIVE = """
+{scale: tiny, data: data, results: results, studies: [own_recordings], sources: {openmic: {archive: own.tgz}},
+ datasets: {openmic: {loader: openmic, source: download}},
+ trim: {own_recordings: {corpus: [openmic], dataset: [openmic], floors: [], checkpoints: [], comparisons: []}}}
+"""
+
+
+@pytest.mark.slow
+def test_the_workflow_passes_sources_to_its_jobs(tmp_path):
+    (tmp_path / "own.tgz").write_bytes(b"of another data set")
+    (tmp_path / "mine.yaml").write_text(OWN_ARCHIVE)
+    configs = [REPOSITORY / "config/config.yaml", REPOSITORY / "config/own_recordings.yaml", "mine.yaml"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--cores", "1"]
+    target = ["data/openmic/acquired.json", "--configfile", *configs]
+    done = subprocess.run([*command, *target], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    log = (tmp_path / "results/logs/acquire/openmic.log").read_text()
+    assert re.fullmatch(r"prelude: own\.tgz: its md5 is \w+, expected \w+: .*remove `archive` of .*\n", log), log
 
 
 def test_a_folder_without_the_archive_is_noted(tmp_path, level, site, monkeypatch, capsys):
