@@ -6,6 +6,9 @@ min_version("9.12")  # the first with pathvars
 configfile: "config/config.yaml"
 
 
+report: "rules/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/start.smk"
 include: "rules/data.smk"

@@ -137,3 +137,11 @@ def job_params(job):
         "code": lambda wildcards: job(wildcards).code,
         "config": lambda wildcards: job(wildcards).config,
     }
+
+
+def show(path, category, *, caption, **labels):
+    """Mark a result for Snakemake's own report (`snakemake --report`), under a category and with a caption."""
+    captions = f"{workflow.basedir}/rules/captions"
+    return report(
+        path, caption=f"{captions}/{caption}.rst", category=category, labels=labels
+    )

@@ -10,7 +10,7 @@ rule compose:
         audits=expand(rules.audit.output, dataset=PLAN.audits),
         separations=SEPARATIONS,
     output:
-        page=PLAN.layout.report,
+        page=show(PLAN.layout.report, "Report", caption="page", page="overview"),
     log:
         "<logs>/compose.log",
     localrule: True

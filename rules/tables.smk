@@ -18,22 +18,44 @@ FIGURES = sorted(
 )
 
 
+def show_table(study, format):
+    """Return a file of a study's table; Snakemake's report shows the page and the numbers."""
+    path = f"<tables>/{study}.{format}"
+    captions = {"html": "table", "csv": "numbers"}
+    if format not in captions:
+        return path
+    caption = "reproduction" if study == "reproduction" else captions[format]
+    return show(path, "Tables", caption=caption, study=study, format=format)
+
+
+def show_figure(study, format):
+    """Return a file of a study's figure; Snakemake's report shows the drawing and the numbers."""
+    path = f"<figures>/{study}.{format}"
+    captions = {"svg": "figure", "csv": "numbers"}
+    if format not in captions:
+        return path
+    return show(path, "Figures", caption=captions[format], study=study, format=format)
+
+
 rule tabulate:
     input:
         **rules.aggregate.output,
         templates=TEMPLATES,
         separations=SEPARATIONS,
     output:
-        tables=expand(
-            "<tables>/{study}.{format}",
-            study=STUDIES,
-            format=TABLE_FORMATS,
-        ),
-        comparisons=expand("<tables>/{study}_comparisons.csv", study=STUDIES),
-        reproduction=expand(
-            "<tables>/reproduction.{format}",
-            format=TABLE_FORMATS,
-        ),
+        tables=[
+            show_table(study, format) for study in STUDIES for format in TABLE_FORMATS
+        ],
+        comparisons=[
+            show(
+                f"<tables>/{study}_comparisons.csv",
+                "Comparisons",
+                caption="comparisons",
+                study=study,
+            )
+            for study in STUDIES
+        ],
+        reproduction=[show_table("reproduction", format) for format in TABLE_FORMATS],
         latex=directory("<tables>/latex"),
         separation=["<tables>/separation.csv"] if SEPARATIONS else [],
         index="<tables>/index.md",
@@ -52,11 +74,11 @@ rule draw:
         **rules.aggregate.output,
         figure_inputs=figure_inputs(MANIFEST),
     output:
-        figures=expand(
-            "<figures>/{study}.{format}",
-            study=STUDIES_WITH_FIGURE,
-            format=FIGURE_FORMATS,
-        ),
+        figures=[
+            show_figure(study, format)
+            for study in STUDIES_WITH_FIGURE
+            for format in FIGURE_FORMATS
+        ],
     log:
         "<logs>/draw.log",
     localrule: True
