@@ -10,6 +10,9 @@ def test_a_selection_names_scenario_and_encoder_first() -> None:
     assert labels.selection({"encoder": "random", "scenario": "frozen"}, apart_from=frozen) == "random weights"
     assert labels.selection({"workers": "WLP"}) == "workers WLP"
     assert labels.selection(frozen, apart_from=frozen) == "frozen PASE"
+    assert labels.selection({"corpus": "msd", "scenario": "frozen"}) == "frozen encoder of Million Song Dataset"
+    assert labels.selection({"corpus": "msd"}) == "encoder of Million Song Dataset"
+    assert labels.selection(frozen | {"corpus": "msd"}, apart_from=frozen) == "corpus Million Song Dataset"
 
 
 def test_a_level_without_a_label_is_shown_under_its_name() -> None:

@@ -59,6 +59,8 @@ def selection(levels: Mapping[str, str], *, apart_from: Mapping[str, str] | None
     own = {factor: level for factor, level in levels.items() if (apart_from or {}).get(factor) != level}
     own = own or dict(levels)
     method = [name(own.pop(factor)) for factor in ("scenario", "encoder") if factor in own]
+    if "encoder" not in levels and "corpus" in own:  # as of a checkpoint, which is a level of the corpus
+        method.append(f"encoder of {name(own.pop('corpus'))}")
     return " ".join([*method, *(f"{name(factor)} {name(level)}" for factor, level in own.items())])
 
 
