@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
-MAX_ROWS = 2000  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
+MAX_ROWS = 300  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
 WIDTH = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)pt"')
 PIXELS_PER_POINT = 4 / 3  # of CSS
 READABLE = 576  # pixels: on a narrower screen a figure scrolls, since letters would be smaller than 5 points

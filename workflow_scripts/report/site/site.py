@@ -9,12 +9,22 @@ from pathlib import Path
 from workflow_scripts.core.files import name_full_disk
 from workflow_scripts.report import datatables
 from workflow_scripts.report.renderers import TEMPLATES, environment
-from workflow_scripts.report.site import cells, data, jobs, machine_files, overview, provenance, reproduction, studies
+from workflow_scripts.report.site import (
+    cells,
+    data,
+    jobs,
+    machine_files,
+    overview,
+    provenance,
+    reading,
+    reproduction,
+    studies,
+)
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 
 #: kinds of pages, in the order of the contents
-KINDS = (overview, reproduction, studies, cells, data, jobs, provenance, machine_files)
+KINDS = (overview, reading, reproduction, studies, cells, data, jobs, provenance, machine_files)
 ASSETS = "assets"
 WRITTEN = (
     ".html",
