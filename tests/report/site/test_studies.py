@@ -97,9 +97,9 @@ def test_the_answer_stands_before_the_table_and_the_notes_behind_it(page: str) -
     assert page.index('class="lead"') < page.index('class="answer"') < page.index('class="results"')
     notes = page[page.index("<h2>How to read this</h2>") :]
     assert "<li>" not in re.sub(r"<details[^>]*>.*?</details>", "", notes, flags=re.DOTALL), "they open on demand"
-    assert "standard errors" not in outline(re.sub(r"<details[^>]*>.*?</details>", "", page, flags=re.DOTALL)).text.replace(
-        "Hover over a number for its standard errors.", ""
-    )
+    assert "standard errors" not in outline(
+        re.sub(r"<details[^>]*>.*?</details>", "", page, flags=re.DOTALL)
+    ).text.replace("Hover over a number for its standard errors.", "")
 
 
 def test_the_answer_counts_the_verdicts_and_has_at_most_three_sentences(page: str, table: Table) -> None:
