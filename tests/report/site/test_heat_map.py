@@ -37,8 +37,8 @@ def test_colours_are_differences_from_the_best_floor_of_each_data_set_on_one_sca
     add_all(results)
     section = section_of(results)
     assert cells_of(section) == {
-        "PASE (WLPMCT on AudioSet Music)": [("50.0", "above", 33), ("40.0", "above", 33)],
-        "SampleCNN (WLPMCT on AudioSet Music)": [("30.0", "below", 33), ("60.0", "above", 100)],
+        "PASE (WLPMCT)": [("50.0", "above", 33), ("40.0", "above", 33)],
+        "SampleCNN (WLPMCT)": [("30.0", "below", 33), ("60.0", "above", 100)],
         "random weights (floor)": [("35.0", "below", 17), ("30.0", "", 0)],
         "handcrafted features (floor)": [("40.0", "", 0), ("20.0", "below", 33)],
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.levels.factors import NONE
 from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels, number_format, plotting, printed_figure, status
 from workflow_scripts.report.encoder_sizes import read_parameters
@@ -29,7 +30,11 @@ MILLION = 1_000_000
 MAX_METHODS = 40  # drawn: more hide each other, and fill a page of 3 MB
 MAX_NAMED = 12  # methods in the legend; of more it names the encoders
 PANEL_WIDTH, HEIGHT = 3.4, 3.0  # inches: three panels fit a page
+MIN_WIDTH = 6.0  # inches: the note on twins fits in one line
 TIMED = ("pretrain", "embed", "evaluate")  # stages whose time counts as that of a number
+DODGE = 0.015  # share of the logarithmic axis between two points of the same cost: half the width of a dot
+SMALLEST_RANGE = 1.1  # ratio of the costs on an axis, as matplotlib widens that of a single one
+LABEL_DISTANCE = 0.25  # share of the axis: a label of six digits in a panel of 3.4 inches
 FRONT = "on the front"
 COLUMNS = (
     *"study metric unit panel method encoder role status value mean ci_low ci_high variance_sources".split(),
@@ -114,8 +119,8 @@ class _Reader:
         return seconds / 3600 / len(cells) if seconds else None
 
 
-def build(inputs: ReportInputs, board: Leaderboard, links: CellLinks) -> CostPlot:
-    """Return the plot of the column and setting with the most encoders."""
+def build(inputs: ReportInputs, board: Leaderboard) -> CostPlot:
+    """Return the plot of one column and setting."""
     choice = _choose(board)
     if choice is None:
         return CostPlot(figure=None, notes=("Nothing was measured, so there is no score to draw.",))
@@ -123,7 +128,7 @@ def build(inputs: ReportInputs, board: Leaderboard, links: CellLinks) -> CostPlo
     of_setting = [row for row in board.rows if row.setting == setting and _mean(row, place) is not None]
     rows = _select(of_setting, place)
     reader = _Reader(inputs=inputs)
-    cells = [_cells(row, board.columns[place].dataset, links) for row in rows]
+    cells = [_cells(row, board.columns[place].dataset, inputs.links) for row in rows]
     table: list[dict[str, object]] = []
     notes = []
     for panel, cost in reader.costs(on_gpu=any(map(reader.uses_gpu, cells))).items():
@@ -147,13 +152,21 @@ def build(inputs: ReportInputs, board: Leaderboard, links: CellLinks) -> CostPlo
 
 
 def _choose(board: Leaderboard) -> tuple[int, tuple[str, ...]] | None:
-    """Return the column and setting with the most encoders, of these those with the most methods."""
-    encoders: dict[tuple[int, tuple[str, ...]], list[str]] = {}
+    """Return the column and setting with the most encoders, of these those with the most methods.
+
+    Settings without pre-training come last: their encoders cost no more than any network of their size.
+    """
+    rows: dict[tuple[int, tuple[str, ...]], list[LeaderboardRow]] = {}
     for row in board.rows:
         for place in range(len(board.columns)):
             if _mean(row, place) is not None:
-                encoders.setdefault((place, row.setting), []).append(row.levels["encoder"])
-    return max(encoders, key=lambda key: (len(set(encoders[key])), len(encoders[key])), default=None)
+                rows.setdefault((place, row.setting), []).append(row)
+
+    def weight(key: tuple[int, tuple[str, ...]]) -> tuple[bool, int, int]:
+        encoders = {row.levels["encoder"] for row in rows[key]}
+        return any(row.levels["corpus"] != NONE for row in rows[key]), len(encoders), len(rows[key])
+
+    return max(rows, key=weight, default=None)
 
 
 def _mean(row: LeaderboardRow, place: int) -> float | None:
@@ -246,7 +259,7 @@ def draw(study: Study, numbers: pd.DataFrame) -> Figure:
     ]
     handles.append(plotting.legend_handle("front", color=plotting.GREY, linewidth=2))
     panels = plotting.groups(numbers, "panel")
-    width = PANEL_WIDTH * len(panels)
+    width = max(PANEL_WIDTH * len(panels), MIN_WIDTH)
     columns = plotting.legend_columns(handles, width=width)
     figure = plotting.new_figure(width, HEIGHT + plotting.LEGEND_HEIGHT * -(-len(handles) // columns))
     axes = plotting.add_panels(figure, 1, len(panels), len(panels), sharey=True)
@@ -254,7 +267,7 @@ def draw(study: Study, numbers: pd.DataFrame) -> Figure:
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _draw_panel(panel, rows, key=key, styles=styles)
         panel.set_xlabel(label)
-        plotting.limit_to_range(panel, "y", measure)
+    plotting.limit_to_range(axes[0], "y", measure)  # which all panels share
     axes[0].set_ylabel(measure.heading)
     plotting.add_legend(figure, handles, columns=columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -269,12 +282,21 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, *, key: str, styles: Mapping[st
     plotting.add_grid(panel, lines="y")
     front = rows[rows["front"] == FRONT].sort_values(["value", "mean"])
     panel.step(front["value"], front["mean"], where="post", color=plotting.GREY, linewidth=2, zorder=2)
-    for row in plotting.records(rows):
+    shifts = _shifts(rows["value"])
+    for row, shift in zip(plotting.records(rows), shifts, strict=True):
         errors = None if pd.isna(row.ci_low) else [[row.mean - row.ci_low], [row.ci_high - row.mean]]
         style = _style(styles[getattr(row, key)], floor=row.role == "floor")
-        panel.errorbar(row.value, row.mean, errors, markersize=6, capsize=2, linewidth=1.2, zorder=3, **style)
-    plotting.label_sizes(panel, rows["value"], lambda value: f"{float(f'{value:.2g}'):g}")
+        panel.errorbar(row.value * shift, row.mean, errors, markersize=6, capsize=2, linewidth=1.2, zorder=3, **style)
+    plotting.label_sizes(panel, rows["value"], lambda value: f"{float(f'{value:.2g}'):g}", distance=LABEL_DISTANCE)
     panel.margins(x=0.15, y=0.1)
+
+
+def _shifts(costs: pd.Series) -> list[float]:
+    """Return the factor by which each point is shifted, so that methods of one cost stand side by side."""
+    step = max(costs.max() / costs.min(), SMALLEST_RANGE) ** DODGE
+    totals = costs.value_counts()
+    places = costs.groupby(costs).cumcount()
+    return [float(step ** (place - (totals[cost] - 1) / 2)) for cost, place in zip(costs, places, strict=True)]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -23,8 +23,12 @@ from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import PrintedEntry
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, RANKED_FACTORS
 
-NAMED_ALWAYS = ("corpus", "workers")  # what was learned from is part of a method's name even if all share it
-NAMED_IF_VARIED = ("weighting", "augmentation", "recipe")
+NAMED_IF_VARIED = (
+    "weighting",
+    "augmentation",
+    "recipe",
+    "corpus",
+)  # workers name a pre-training even if all share them
 MAX_TIE_GROUPS = 3  # letters beside a rank: more say no more than the interval of the rank
 SETTING = ("scenario", "head", "fraction", "protocol")
 Record = dict[Hashable, Any]  # row of a result table
@@ -106,7 +110,7 @@ class LeaderboardRow:
 
     @property
     def label(self) -> str:
-        """Encoder and pre-training, such as "PASE (WLPMCT on AudioSet music)"."""
+        """Encoder and pre-training, such as "PASE (WLPMCT)"."""
         encoder = labels.name(self.levels["encoder"])
         return f"{encoder} ({self.pretraining})" if self.pretraining else encoder
 
@@ -156,7 +160,52 @@ class _Method:
     entries: dict[ScoreColumn, Record] = field(default_factory=dict)
 
 
-def build(inputs: ReportInputs, links: CellLinks) -> Leaderboard:
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """What all rows are laid out with; `reaches` are the least and the greatest value of each column."""
+
+    columns: Sequence[ScoreColumn]
+    reaches: Sequence[tuple[float, float]]
+    printed: Mapping[tuple[str, str, tuple[str, ...]], PrintedEntry]  # by study, metric and levels of `METHOD_FACTORS`
+    ranks: Mapping[Levels, RankRange]
+    varied: Sequence[str]  # factors of pre-training that a name states
+    studies: Mapping[str, Study]
+    systems: Sequence[str]
+    links: CellLinks
+
+    def row(self, key: Levels, method: _Method) -> LeaderboardRow:
+        """Return the row of a method."""
+        levels = dict(zip(RANKED_FACTORS, key, strict=True))
+        systems = {self.systems.index(studies.group(self.studies[name])) for name in method.studies}
+        return LeaderboardRow(
+            levels=levels,
+            pretraining=_name_pretraining(levels, self.varied),
+            floor=method.floor,
+            studies=frozenset(method.studies),
+            systems=tuple(sorted(systems)),
+            scores=tuple(
+                self.score(method.entries[column], column, reach) if column in method.entries else None
+                for column, reach in zip(self.columns, self.reaches, strict=True)
+            ),
+            rank=self.ranks.get(key),
+        )
+
+    def score(self, record: Record, column: ScoreColumn, reach: tuple[float, float]) -> Score:
+        """Return a number as printed."""
+        method = tuple(str(record[factor]) for factor in METHOD_FACTORS)
+        entry = replace(self.printed[record["study"], record["metric"], method], deviation=math.nan)
+        score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=self.links.get(method, ""))
+        if entry.mean is None:
+            return score
+        is_marked = entry.rank and record["study"] == column.marked_in
+        hint = f"{RANK_WORDS[entry.rank]}, in: {self.studies[record['study']].title}" if is_marked else ""
+        ends = (entry.low, entry.high) if math.isfinite(entry.low) else (entry.mean, entry.mean)
+        width = (reach[1] - reach[0]) or 1
+        low, middle, high = (round(100 * (value - reach[0]) / width) for value in (ends[0], entry.mean, ends[1]))
+        return replace(score, rank_hint=hint, low=low, middle=middle, high=high)
+
+
+def build(inputs: ReportInputs) -> Leaderboard:
     """Return the leaderboard of the entries of all studies whose table could be built."""
     failed = [name for name, table in inputs.tables.items() if isinstance(table, Failure)]
     entries = inputs.statistics.tables["entries"]
@@ -166,33 +215,27 @@ def build(inputs: ReportInputs, links: CellLinks) -> Leaderboard:
     columns = _choose_columns(records)
     methods = _group_by_method(records, columns)
     ranked_in, ranks = _ranks_by_method(inputs, methods)
-    titles = {study.name: study for study in inputs.manifest.studies}
-    systems = list(dict.fromkeys(studies.group(study) for study in inputs.manifest.studies))
-    varied = [factor for factor in NAMED_IF_VARIED if len(_levels(methods, factor) - {NONE}) > 1]
-    printed = _printed_entries(inputs)
-    ranges = [
-        _range(method.entries[column] for method in methods.values() if column in method.entries) for column in columns
-    ]
-    rows = [
-        LeaderboardRow(
-            levels=dict(zip(RANKED_FACTORS, levels, strict=True)),
-            pretraining=_name_pretraining(dict(zip(RANKED_FACTORS, levels, strict=True)), varied),
-            floor=method.floor,
-            studies=frozenset(method.studies),
-            systems=tuple(sorted({systems.index(studies.group(titles[study])) for study in method.studies})),
-            scores=tuple(
-                _score(method.entries.get(column), column, printed=printed, links=links, titles=titles, reach=reach)
-                for column, reach in zip(columns, ranges, strict=True)
-            ),
-            rank=ranks.get(levels),
-        )
-        for levels, method in methods.items()
-    ]
+    planned = inputs.manifest.studies
+    in_columns = [[m.entries[column] for m in methods.values() if column in m.entries] for column in columns]
+    layout = _Layout(
+        columns=columns,
+        reaches=[_range(of_column) for of_column in in_columns],
+        printed=_printed_entries(inputs),
+        ranks=ranks,
+        varied=[factor for factor in NAMED_IF_VARIED if len(_levels(methods, factor) - {NONE}) > 1],
+        studies={study.name: study for study in planned},
+        systems=list(dict.fromkeys(studies.group(study) for study in planned)),
+        links=inputs.links,
+    )
     stub = tuple(factor for factor in SETTING if len(_levels(methods, factor)) > 1)
     board = Leaderboard(
-        columns=tuple(columns), rows=tuple(rows), stub=stub, shared=_shared(rows[0], stub), ranked_in=ranked_in
+        columns=tuple(columns),
+        rows=tuple(layout.row(key, method) for key, method in methods.items()),
+        stub=stub,
+        shared=_shared(methods, stub),
+        ranked_in=ranked_in,
     )
-    return replace(board, rows=tuple(_sort(board)), filters=tuple(_filters(board, systems)))
+    return replace(board, rows=tuple(_sort(board)), filters=tuple(_filters(board, layout.systems)))
 
 
 def _choose_columns(records: Sequence[Record]) -> list[ScoreColumn]:
@@ -310,31 +353,6 @@ def _range(records: Iterable[Record]) -> tuple[float, float]:
     return (min(ends), max(ends)) if ends else (0.0, 1.0)
 
 
-def _score(
-    record: Record | None,
-    column: ScoreColumn,
-    *,
-    printed: Mapping[tuple[str, str, tuple[str, ...]], PrintedEntry],
-    links: CellLinks,
-    titles: Mapping[str, Study],
-    reach: tuple[float, float],
-) -> Score | None:
-    if record is None:
-        return None
-    method = tuple(str(record[factor]) for factor in METHOD_FACTORS)
-    entry = replace(printed[record["study"], record["metric"], method], deviation=math.nan)
-    score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=links.get(method, ""))
-    if entry.mean is None:
-        return score
-    is_marked = entry.rank and record["study"] == column.marked_in
-    hint = f"{RANK_WORDS[entry.rank]}, in: {titles[record['study']].title}" if is_marked else ""
-    ends = (entry.low, entry.high) if math.isfinite(entry.low) else (entry.mean, entry.mean)
-    low, middle, high = (
-        round(100 * (value - reach[0]) / ((reach[1] - reach[0]) or 1)) for value in (ends[0], entry.mean, ends[1])
-    )
-    return replace(score, rank_hint=hint, low=low, middle=middle, high=high)
-
-
 def _ranks_by_method(
     inputs: ReportInputs, methods: Mapping[Levels, _Method]
 ) -> tuple[Study | None, dict[Levels, RankRange]]:
@@ -380,16 +398,21 @@ def _rank(record: Record, *, n_methods: int) -> RankRange:
 
 
 def _name_pretraining(levels: Mapping[str, str], varied: Sequence[str]) -> str:
-    named = [labels.name(levels[factor]) for factor in ("workers", *varied) if levels[factor] != NONE]
-    corpus = f"on {labels.name(levels['corpus'])}" if levels["corpus"] != NONE else ""
-    return " ".join(filter(None, [", ".join(named), corpus]))
+    """Return what tells a pre-training from others, such as "WLPMCT, re-weighted on AudioSet Music"; empty without."""
+    named = [factor for factor in ("workers", *varied) if levels[factor] != NONE]
+    if levels["workers"] == NONE != levels["corpus"]:
+        named.append("corpus")  # of a checkpoint of others, which has no other name
+    others = [labels.name(levels[factor]) for factor in named if factor != "corpus"]
+    corpus = f"on {labels.name(levels['corpus'])}" if "corpus" in named else ""
+    return " ".join(filter(None, [", ".join(others), corpus]))
 
 
-def _shared(row: LeaderboardRow, stub: Sequence[str]) -> str:
-    """Return the settings that all rows have in common, such as "scenario frozen, head linear"."""
-    return ", ".join(
-        f"{labels.name(factor)} {labels.name(row.levels[factor])}" for factor in SETTING if factor not in stub
-    )
+def _shared(methods: Iterable[Levels], stub: Sequence[str]) -> str:
+    """Return what all rows have in common, such as "head linear, pre-training on AudioSet Music"."""
+    corpora = _levels(methods, "corpus") - {NONE}
+    shared = [(factor, labels.name(factor)) for factor in SETTING if factor not in stub]
+    texts = [f"{text} {labels.name(next(iter(_levels(methods, factor))))}" for factor, text in shared]
+    return ", ".join([*texts, *(f"pre-training on {labels.name(corpus)}" for corpus in corpora if len(corpora) == 1)])
 
 
 def _is_measured(score: Score | None) -> bool:

@@ -11,7 +11,6 @@ from workflow_scripts.report import failures
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.site import answers, cost_plot, heat_map, leaderboard, run_facts, studies
 from workflow_scripts.report.site.answers import Answer
-from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.cost_plot import CostPlot
 from workflow_scripts.report.site.heat_map import HeatMap
 from workflow_scripts.report.site.inputs import ReportInputs
@@ -40,14 +39,13 @@ class OverviewContent:
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page."""
-    links = CellLinks(inputs.manifest)
-    board = leaderboard.build(inputs, links)
+    board = leaderboard.build(inputs)
     content = OverviewContent(
         facts=tuple(run_facts.list_facts(inputs)),
         answers=answers.answer_by_system(inputs),
         untested=tuple((study, studies.path(study)) for study in inputs.manifest.studies if not study.comparisons),
         board=board,
         map=heat_map.build(inputs, board),
-        costs=failures.attempt(partial(cost_plot.build, inputs, board, links), name="the plot of costs"),
+        costs=failures.attempt(partial(cost_plot.build, inputs, board), name="the plot of costs"),
     )
     yield SitePage(path=PATH, title="Overview", template="site/overview.html.j2", content=content, group="Results")

@@ -3,6 +3,7 @@
 (async () => {
   const board = document.getElementById("leaderboard");
   if (!board) return;
+  const PAGE = 25; // rows
   const { default: DataTable } = await window.dataTables;
   const headers = [...board.tHead.rows[0].cells];
   const numeric = headers.flatMap((header, place) => (header.matches(".score, .rank") ? [place] : []));
@@ -37,7 +38,7 @@
   const table = new DataTable(board, {
     columnDefs: [{ targets: numeric, type: "score", orderSequence: ["desc", "asc", ""] }],
     order: [],
-    pageLength: 25,
+    pageLength: PAGE,
     autoWidth: false,
     layout: { topStart: { buttons: [button("copyHtml5", "Copy"), button("csvHtml5", "csv")] } },
   });
@@ -49,6 +50,10 @@
   inner.tabIndex = 0;
   inner.setAttribute("role", "region");
   inner.setAttribute("aria-label", "Leaderboard");
+
+  // Paper has no pages to turn: it gets all rows.
+  window.addEventListener("beforeprint", () => table.page.len(-1).draw(false));
+  window.addEventListener("afterprint", () => table.page.len(PAGE).draw(false));
 
   const form = document.getElementById("board-filters");
   const chosen = (name) => (form.elements[name] ? form.elements[name].value : "");
