@@ -56,7 +56,7 @@ def unique_sources(columns: Iterable[str]) -> list[str]:
 
 def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
     records = frame.to_dict("records")
-    sentences = tuple(_across_sentence(study, record, frame, measure) for record in records)
+    sentences = tuple(across_sentence(study, record, frame, measure) for record in records)
     if frame["family_size"].any():
         tests = number_format.count(int(frame["family_size"].max()), "tests")
         sentences += (
@@ -88,7 +88,8 @@ def _across_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[st
     )
 
 
-def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: Measure) -> str:
+def across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: Measure) -> str:
+    """Return a comparison over several data sets as a sentence; `frame` has all of the study in its metric."""
     treatment, reference = comparison_text.sides(comparison_text.find_comparison(study, record))
     over = _add_setting(f"Mean over {_join_datasets(record['datasets'])}", record, frame)
     over += labels.mark_of_twins(record["source"])

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format
-from workflow_scripts.report.comparison_text import NOT_COMPARABLE, THESE_CLIPS, PrintedComparison
+from workflow_scripts.report.comparison_text import (
+    FIRMNESS,
+    NOT_COMPARABLE,
+    THESE_CLIPS,
+    PrintedComparison,
+    select_strongest,
+)
 from workflow_scripts.report.failures import Failure
+from workflow_scripts.report.secondary_tables import across_sentence
 from workflow_scripts.report.site import studies
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import Table
-from workflow_scripts.statistics.tables.schema import BETTER, MISSING, NOT_SHOWN, WORSE
+from workflow_scripts.statistics.tables.schema import BETTER, MEASURED, MISSING, NOT_SHOWN, WORSE
 
 #: classes of verdicts with the mark that precedes them
 MARKS = {
@@ -55,24 +64,38 @@ def answer_by_system(inputs: ReportInputs) -> Mapping[str, list[Answer]]:
     """Return the answers of the studies that compare something, by the system they belong to."""
     compared = [study for study in inputs.manifest.studies if study.comparisons]
     limit = max(1, SENTENCES // max(1, len(compared)))
+    across = inputs.statistics.tables["across"]
     groups: dict[str, list[Answer]] = {}
     for study in compared:
-        answer = _answer(study, inputs.tables[study.name], limit=limit)
+        of_study = across[(across["study"] == study.name) & (across["status"] == MEASURED)]
+        answer = _answer(study, inputs.tables[study.name], of_study, limit=limit)
         groups.setdefault(studies.group(study), []).append(answer)
     return groups
 
 
-def _answer(study: Study, table: Table | Failure, *, limit: int) -> Answer:
+def _answer(study: Study, table: Table | Failure, across: pd.DataFrame, *, limit: int) -> Answer:
     if isinstance(table, Failure):
         return Answer(study=study, path=studies.path(study), failure=table.reason)
-    ordered = sorted(table.comparisons, key=lambda comparison: comparison.strength)
+    findings = _find_across(study, across)
+    findings += map(_finding, select_strongest(table.comparisons, max(1, limit - len(findings))))
     return Answer(
         study=study,
         path=studies.path(study),
-        findings=tuple(_finding(comparison) for comparison in ordered[:limit]),
-        n_comparisons=len(ordered),
+        findings=tuple(findings[:limit]),
+        n_comparisons=len(table.comparisons),
         verdict_counts=table.verdict_counts,
     )
+
+
+def _find_across(study: Study, across: pd.DataFrame) -> list[Finding]:
+    """Return the strongest comparison over several data sets, which says more than one on a single data set."""
+    if across.empty:
+        return []
+    record = min(across.to_dict("records"), key=lambda record: (FIRMNESS[record["verdict"]], -abs(record["mean"])))
+    in_metric = across[across["metric"] == record["metric"]]
+    sentence = across_sentence(study, record, in_metric, number_format.measure(record["metric"]))
+    verdict = record["verdict"]
+    return [Finding(verdict=verdict or UNTESTED, mark=MARKS[verdict], sentence=sentence, effect="")]
 
 
 def _finding(comparison: PrintedComparison) -> Finding:
