@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 def refuse_default_names(number: int, handler: Handler) -> bool:
     """Answer as Zenodo has done since December 2025: 403 for the names of HTTP libraries and of no program at all."""
     name = handler.headers.get("User-Agent", "")
-    if re.fullmatch(r"\w[\w.-]*/\d[\w.]* \(https?://[^)]+\)", name) and "requests" not in name:
+    if re.fullmatch(r"\w[\w.-]*/\d[\w.]* \([^)]+\)", name) and "requests" not in name:
         return False
     handler.answer(403, b"<html>unusual traffic</html>", {"Content-Type": "text/html"})
     return True

@@ -19,7 +19,7 @@ import urllib3
 from workflow_scripts.core.errors import MAX_REASON, UserError
 
 DISTRIBUTION = "prelude-benchmark"
-PROJECT = f"https://pypi.org/project/{DISTRIBUTION}/"
+PROJECT = "benchmark of pre-training for music classification"  # in place of an address, until it has one
 TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, and between bytes
 BY_HAND = "fetch it by hand and name the file in `sources` of the config (docs/data.md)"
 #: variables that name certificates, in the order in which requests reads them
