@@ -140,10 +140,11 @@ def explain_cell(
     metrics: Sequence[str],
     statuses: Mapping[PlannedJob, JobStatus],
     find: FindRecord,
+    others: bool = False,
 ) -> CellExplanation:
     """Explain a cell from its trials, the states of its jobs and their records, which `find` reads.
 
-    `metrics` are shown of those that were measured; all if it is empty.
+    `metrics` are shown, and with `others` all others that were measured, behind them.
     """
     jobs = sorted((statuses[job] for job in cell.jobs), key=lambda job: status.STAGES.index(job.job.stage))
     place = next((place for place, job in enumerate(jobs) if job.job.stage == status.EVALUATE), len(jobs))
@@ -164,7 +165,13 @@ def explain_cell(
         ),
         facts=(*_list_trial_facts(trials or {}), *_list_record_facts(record, own)),
         not_measured=tuple(f"{metric} not measured; there are: {', '.join(measured)}" for metric in absent),
-        trials=_tabulate(trials, [metric for metric in metrics or measured if metric in measured]) if trials else None,
+        trials=_tabulate(
+            trials,
+            [metric for metric in metrics if metric in measured],
+            [metric for metric in measured if others and metric not in metrics],
+        )
+        if trials
+        else None,
         jobs=tuple(_describe_job(job, find(job.job.record) or {}) for job in jobs[:place]),
         log=str(own[0].job.log) if own else "",
         command=_command(cell, manifest),
@@ -200,9 +207,8 @@ def _list_energy(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((key.replace("_", " "), str(record[key])) for key in record if key.startswith("energy"))
 
 
-def _tabulate(trials: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> TrialTable:
-    """Return a row for each trial, in the printed unit of each metric."""
-    measures = {metric: number_format.measure(metric) for metric in metrics}
+def _tabulate(trials: Mapping[str, Sequence[Any]], metrics: Sequence[str], others: Sequence[str]) -> TrialTable:
+    """Return a row for each trial: its metrics in the printed unit, numbers of its training, and other metrics."""
     by_trial: dict[int, int] = {}
     values: dict[tuple[int, str], float] = {}
     for place, (trial, metric) in enumerate(zip(trials["trial"], trials["metric"], strict=True)):
@@ -212,19 +218,23 @@ def _tabulate(trials: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> Tr
         (
             str(trial),
             str(trials["seed"][place]),
-            *(_format_value(values.get((trial, metric), math.nan), measure) for metric, measure in measures.items()),
+            *(_format_value(values.get((trial, metric), math.nan), metric) for metric in metrics),
             *(f"{trials[column][place]:g}" for column in TRAINING_HEADINGS),
+            *(_format_value(values.get((trial, metric), math.nan), metric) for metric in others),
         )
         for trial, place in sorted(by_trial.items())
     ]
-    headings = [labels.capital(measure.heading) for measure in measures.values()]
-    return TrialTable(headings=(*TRIAL_HEADINGS, *headings, *TRAINING_HEADINGS.values()), rows=tuple(rows))
+    heads, tails = (
+        [labels.capital(number_format.measure(name).heading) for name in part] for part in (metrics, others)
+    )
+    return TrialTable(headings=(*TRIAL_HEADINGS, *heads, *TRAINING_HEADINGS.values(), *tails), rows=tuple(rows))
 
 
-def _format_value(value: float, measure: number_format.Measure) -> str:
+def _format_value(value: float, metric: str) -> str:
     if not math.isfinite(value):
         return "undefined"
-    return number_format.number(value * measure.scale, measure.decimals + MORE_DECIMALS)
+    measure = number_format.measure(metric)
+    return number_format.number(value * measure.scale, measure.decimals + (MORE_DECIMALS if measure.is_rate else 0))
 
 
 def _describe_job(job: JobStatus, record: Mapping[str, Any]) -> EarlierJob:

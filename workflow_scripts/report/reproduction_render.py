@@ -10,7 +10,7 @@ from workflow_scripts.core.escapes import markdown as md
 from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels
 from workflow_scripts.report.renderers import environment, markdown_table
-from workflow_scripts.report.reproduction_table import HEADINGS, TITLE, Line, Reproduction, System
+from workflow_scripts.report.reproduction_table import FACTS, HEADINGS, TITLE, Line, Reproduction, System
 
 #: share of the line width of each LaTeX column; the longest texts get most
 TEX_WIDTHS = (0.3, 0.12, 0.2, 0.12, 0.1, 0.06)
@@ -81,4 +81,4 @@ def section(reproduction: Reproduction) -> Markup:
 
 
 def _context(reproduction: Reproduction) -> dict[str, object]:
-    return {"reproduction": reproduction, "title": TITLE, "headings": ("Where", *HEADINGS)}
+    return {"reproduction": reproduction, "title": TITLE, "headings": ("Where", *HEADINGS), "facts": FACTS}

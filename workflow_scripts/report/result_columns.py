@@ -5,7 +5,7 @@ python -m workflow_scripts.report.result_columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from workflow_scripts.core.files import write_text
@@ -15,6 +15,7 @@ from workflow_scripts.levels import registry
 from workflow_scripts.report.figure_inputs import LOSSES
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.separation import PrintedSeparation
+from workflow_scripts.report.site import predictions
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.reproduction import table as reproduction
 from workflow_scripts.statistics.tables import schema
@@ -178,7 +179,7 @@ MEANINGS = {
     "clips": "labelled clips of the split",
     "split": "part of the data: train, valid or test",
     "matrix": "method, or difference of two, of the confusion matrix",
-    "true": "true class",
+    "true": "true class; predictions: all of them, separated by semicolons",
     "predicted": "predicted class",
     "curve": "name of the curve",
     "probability": "probability of the augmentation",
@@ -249,6 +250,7 @@ MEANINGS = {
     "other_split": "split of the other clip",
     "similarity": "similarity of the recordings; 1: equal fingerprints",
     "semitones": "how much higher the other clip is",
+    "score: <class>": "mean score of the class over the trials, from 0 to 1; one column for each class",
     "name": "track or group that both clips have in common",
     # tables
     "sentence": "the comparison in words",
@@ -271,27 +273,32 @@ def columns_of_files() -> dict[str, Sequence[str]]:
         "losses.csv of a run": tuple(LOSSES),
         "audits": tuple(field.name for field in fields(Overlap)),
         "quarantine": ("clip", "reason"),
+        "predictions of the report": predictions.columns(),
     }
 
 
-def columns_of_figures() -> dict[str, Sequence[str]]:
-    """Return the columns of each kind of figure."""
-    return {name: registry.load("figure", name).COLUMNS for name in registry.names("figure")}
+def columns_of_figures(names: Iterable[str] | None = None) -> dict[str, Sequence[str]]:
+    """Return the columns of each kind of figure, or of those named."""
+    names = registry.names("figure") if names is None else names
+    return {name: registry.load("figure", name).COLUMNS for name in names}
 
 
 def render_page() -> str:
     """Return the content of docs/result-columns.md."""
-    files, figures = columns_of_files(), columns_of_figures()
-    return "\n".join([INTRODUCTION, "| column | files | meaning |", "|---|---|---|", *_rows(files, figures)]) + "\n"
+    rows = [f"| `{column}` | {files} | {meaning} |" for column, files, meaning in rows_of(columns_of_figures())]
+    return "\n".join([INTRODUCTION, "| column | files | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
-def _rows(files: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def rows_of(figures: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield column, files and meaning of every column of files or of some kinds of figures."""
+    files = columns_of_files()
     for column, meaning in MEANINGS.items():
         names = [name for name, columns in files.items() if column in columns]
         kinds = [kind for kind, columns in figures.items() if column in columns]
         if kinds:
             names.append("figures" if len(kinds) > MAX_KINDS else f"figures ({', '.join(kinds)})")
-        yield f"| `{column}` | {', '.join(names)} | {meaning} |"
+        if names:
+            yield column, ", ".join(names), meaning
 
 
 if __name__ == "__main__":

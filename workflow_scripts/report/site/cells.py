@@ -13,7 +13,8 @@ from workflow_scripts.report import labels
 from workflow_scripts.report.cell_explanation import CellExplanation, PrintedNumber, explain_cell
 from workflow_scripts.report.site import studies
 from workflow_scripts.report.site.inputs import ReportInputs
-from workflow_scripts.report.site.page import SitePage
+from workflow_scripts.report.site.page import SiteFile, SitePage
+from workflow_scripts.report.site.predictions import PredictionFiles, PredictionsPart
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 
@@ -23,14 +24,25 @@ class CellContent:
 
     numbers: tuple[tuple[str, PrintedNumber], ...]  # with the path of the study's page
     cells: tuple[CellExplanation, ...]
+    predictions: tuple[PredictionsPart, ...]  # of each cell
 
 
-def pages(inputs: ReportInputs) -> Iterator[SitePage]:
-    """Yield a page for each number that the tables may show."""
+def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
+    """Yield a page for each number that the tables may show, and the files that it links."""
+    files = PredictionFiles(inputs.manifest)
     for key, path in inputs.links.items():
+        parts: list[PredictionsPart] = []
+        for cell in inputs.links.groups[key]:
+            file = f"{path.removesuffix('.html')}_seed{cell.factors['pretrain_seed']}.csv"
+            for part in files.describe(cell, file, dataset=labels.name(cell.factors["dataset"])):
+                if isinstance(part, SiteFile):
+                    yield part
+                else:
+                    parts.append(part)
         content = CellContent(
             numbers=tuple((studies.path(number.study), number) for number in inputs.numbers.get(key, ())),
             cells=tuple(_explain(cell, inputs) for cell in inputs.links.groups[key]),
+            predictions=tuple(parts),
         )
         yield SitePage(path=path, title=_title(key), template="site/cell.html.j2", content=content)
 
@@ -40,10 +52,17 @@ def _explain(cell: PlannedCell, inputs: ReportInputs) -> CellExplanation:
         cell,
         inputs.manifest,
         trials=inputs.trials.of(cell),
-        metrics=(),
+        metrics=_metrics(cell, inputs),
+        others=True,
         statuses=inputs.statuses,
         find=inputs.find_record,
     )
+
+
+def _metrics(cell: PlannedCell, inputs: ReportInputs) -> list[str]:
+    """Return the metrics that studies print of a cell."""
+    using = [study for study in inputs.manifest.studies if study.name in cell.studies]
+    return list(dict.fromkeys(read.metric for study in using for read in study.per_metric(cell.factors["dataset"])))
 
 
 def _title(key: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from workflow_scripts.report import datatables
 from workflow_scripts.report.renderers import TEMPLATES, environment
 from workflow_scripts.report.site import (
     cells,
+    columns,
     data,
     jobs,
     machine_files,
@@ -24,7 +25,7 @@ from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SitePage
 
 #: kinds of pages, in the order of the contents
-KINDS = (overview, reading, reproduction, studies, cells, data, jobs, provenance, machine_files)
+KINDS = (overview, reading, reproduction, studies, cells, data, jobs, provenance, columns, machine_files)
 ASSETS = "assets"
 WRITTEN = (
     ".html",
@@ -49,6 +50,7 @@ ASSET_FILES = {
     "site.js": (
         "site/site.js",
         "site/overview.js",
+        "site/reproduction.js",
     ),
 }
 
