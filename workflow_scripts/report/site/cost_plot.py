@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +33,9 @@ MAX_NAMED = 12  # methods in the legend; of more it names the encoders
 PANEL_WIDTH, HEIGHT = 3.4, 3.0  # inches: three panels fit a page
 MIN_WIDTH = 6.0  # inches: the note on twins fits in one line
 TIMED = ("pretrain", "embed", "evaluate")  # stages whose time counts as that of a number
-DODGE = 0.015  # share of the logarithmic axis between two points of the same cost: half the width of a dot
-SMALLEST_RANGE = 1.1  # ratio of the costs on an axis, as matplotlib widens that of a single one
+NARROWEST = math.log(2)  # of a logarithmic axis: on a shorter one small differences would look large
+MARGIN = 0.12  # share of the axis beside the cheapest and the dearest method
+DODGE = 0.03  # share of the axis between two methods of the same cost: the width of a dot
 LABEL_DISTANCE = 0.25  # share of the axis: a label of six digits in a panel of 3.4 inches
 FRONT = "on the front"
 COLUMNS = (
@@ -280,23 +282,28 @@ def _style(style: Mapping[str, Any], *, floor: bool) -> dict[str, Any]:
 
 def _draw_panel(panel: Axes, rows: pd.DataFrame, *, key: str, styles: Mapping[str, Mapping[str, Any]]) -> None:
     plotting.add_grid(panel, lines="y")
+    costs = rows["value"]
+    middle, reach = math.sqrt(costs.min() * costs.max()), math.log(costs.max() / costs.min())
+    shown = max(reach, NARROWEST)
+    left, right = (middle * math.exp(side * shown * (0.5 + MARGIN)) for side in (-1, 1))
     front = rows[rows["front"] == FRONT].sort_values(["value", "mean"])
-    panel.step(front["value"], front["mean"], where="post", color=plotting.GREY, linewidth=2, zorder=2)
-    shifts = _shifts(rows["value"])
-    for row, shift in zip(plotting.records(rows), shifts, strict=True):
+    line = [*front["value"], right], [*front["mean"], front["mean"].iloc[-1]]
+    panel.step(*line, where="post", color=plotting.GREY, linewidth=2, zorder=2)
+    for row, shift in zip(plotting.records(rows), _shifts(costs, DODGE * shown), strict=True):
         errors = None if pd.isna(row.ci_low) else [[row.mean - row.ci_low], [row.ci_high - row.mean]]
         style = _style(styles[getattr(row, key)], floor=row.role == "floor")
         panel.errorbar(row.value * shift, row.mean, errors, markersize=6, capsize=2, linewidth=1.2, zorder=3, **style)
-    plotting.label_sizes(panel, rows["value"], lambda value: f"{float(f'{value:.2g}'):g}", distance=LABEL_DISTANCE)
-    panel.margins(x=0.15, y=0.1)
+    distance = LABEL_DISTANCE * (1 + 2 * MARGIN) * shown / reach if reach else LABEL_DISTANCE
+    plotting.label_sizes(panel, costs, lambda value: f"{float(f'{value:.2g}'):g}", distance=distance)
+    panel.set_xlim(left, right)
+    panel.margins(y=0.1)
 
 
-def _shifts(costs: pd.Series) -> list[float]:
+def _shifts(costs: pd.Series, step: float) -> list[float]:
     """Return the factor by which each point is shifted, so that methods of one cost stand side by side."""
-    step = max(costs.max() / costs.min(), SMALLEST_RANGE) ** DODGE
     totals = costs.value_counts()
     places = costs.groupby(costs).cumcount()
-    return [float(step ** (place - (totals[cost] - 1) / 2)) for cost, place in zip(costs, places, strict=True)]
+    return [math.exp(step * (place - (totals[cost] - 1) / 2)) for cost, place in zip(costs, places, strict=True)]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
