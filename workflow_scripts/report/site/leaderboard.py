@@ -212,8 +212,9 @@ def build(inputs: ReportInputs) -> Leaderboard:
     records = entries[~entries["study"].isin(failed)].to_dict("records")
     if not records:
         return Leaderboard()
-    columns = _choose_columns(records)
-    methods = _group_by_method(records, columns)
+    contents = _contents_of(records)
+    columns = list(_choose_columns(records, contents))
+    methods = _group_by_method(records, contents, columns)
     ranked_in, ranks = _ranks_by_method(inputs, methods)
     planned = inputs.manifest.studies
     in_columns = [[m.entries[column] for m in methods.values() if column in m.entries] for column in columns]
@@ -238,37 +239,36 @@ def build(inputs: ReportInputs) -> Leaderboard:
     return replace(board, rows=tuple(_sort(board)), filters=tuple(_filters(board, layout.systems)))
 
 
-def _choose_columns(records: Sequence[Record]) -> list[ScoreColumn]:
-    """Return for each data set the metric that most methods have, and further ones while methods are without a number.
-
-    Contents of a data set that differ have columns of their own; what is missing stands in the first.
-    """
-    by_data: dict[tuple[str, str], dict[str, set[Levels]]] = {}
-    first_digest: dict[str, str] = {}
+def _contents_of(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return data set and digest of each record; what is missing, without a digest, belongs to the first content."""
+    first: dict[str, str] = {}
     for record in records:
         if record["data_digest"]:
-            first_digest.setdefault(record["dataset"], record["data_digest"])
-    for record in records:
-        key = (record["dataset"], record["data_digest"] or first_digest.get(record["dataset"], ""))
-        by_data.setdefault(key, {}).setdefault(record["metric"], set()).add(_levels_of(record))
-    contents = [dataset for dataset, _ in by_data]
-    facts: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        if record["status"] != MISSING:
-            facts.setdefault((record["dataset"], record["data_digest"]), []).append(record)
-    return [
-        ScoreColumn(
-            dataset=dataset,
-            digest=digest,
-            metric=metric,
-            source=", ".join(unique_sources(record["source"] for record in facts.get((dataset, digest), ()))),
-            test_clips=_test_clips(facts.get((dataset, digest), ())),
-            marked_in=_largest_study(facts.get((dataset, digest), ()), metric),
-            with_digest=contents.count(dataset) > 1,
-        )
-        for (dataset, digest), by_metric in by_data.items()
-        for metric in _cover(by_metric)
-    ]
+            first.setdefault(record["dataset"], record["data_digest"])
+    return [(record["dataset"], record["data_digest"] or first.get(record["dataset"], "")) for record in records]
+
+
+def _choose_columns(records: Sequence[Record], contents: Sequence[tuple[str, str]]) -> Iterator[ScoreColumn]:
+    """Yield for each content the metric that most methods have, and further ones while methods are without a number."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record, content in zip(records, contents, strict=True):
+        groups.setdefault(content, []).append(record)
+    names = [dataset for dataset, _ in groups]
+    for (dataset, digest), group in groups.items():
+        by_metric: dict[str, set[Levels]] = {}
+        for record in group:
+            by_metric.setdefault(record["metric"], set()).add(_levels_of(record))
+        measured = [record for record in group if record["status"] != MISSING]
+        for metric in _cover(by_metric):
+            yield ScoreColumn(
+                dataset=dataset,
+                digest=digest,
+                metric=metric,
+                source=", ".join(unique_sources(record["source"] for record in measured)),
+                test_clips=_test_clips(measured),
+                marked_in=_largest_study(measured, metric),
+                with_digest=names.count(dataset) > 1,
+            )
 
 
 def _cover(by_metric: Mapping[str, set[Levels]]) -> Iterator[str]:
@@ -291,32 +291,29 @@ def _largest_study(records: Iterable[Record], metric: str) -> str:
     return max(counts, key=lambda study: counts[study], default="")
 
 
-def _group_by_method(records: Sequence[Record], columns: Sequence[ScoreColumn]) -> dict[Levels, _Method]:
+def _group_by_method(
+    records: Sequence[Record], contents: Sequence[tuple[str, str]], columns: Sequence[ScoreColumn]
+) -> dict[Levels, _Method]:
     """Group the entries by method; of several studies the number of the most pre-training seeds is kept.
 
     Of equal ones that of the study whose marks are shown is kept, else the first.
     """
-    by_content = {(column.dataset, column.digest, column.metric): column for column in columns}
-    by_data = {(column.dataset, column.metric): column for column in reversed(columns)}  # the first one stays
+    by_key = {(column.dataset, column.digest, column.metric): column for column in columns}
 
     def weight(record: Record, column: ScoreColumn) -> tuple[bool, int, bool]:
         seeds = record["n_pretraining_seeds"]
         return record["status"] != MISSING, 0 if pd.isna(seeds) else int(seeds), record["study"] == column.marked_in
 
     methods: dict[Levels, _Method] = {}
-    for record in records:
+    for record, content in zip(records, contents, strict=True):
         method = methods.setdefault(_levels_of(record), _Method())
         method.floor = method.floor or record["kind"] == "floor"
         method.studies[record["study"]] = None
-        if record["data_digest"]:
-            column = by_content.get((record["dataset"], record["data_digest"], record["metric"]))
-        else:
-            column = by_data.get((record["dataset"], record["metric"]))
-        if column is None:
-            continue
-        known = method.entries.get(column)
-        if known is None or weight(record, column) > weight(known, column):
-            method.entries[column] = record
+        column = by_key.get((*content, record["metric"]))
+        if column is not None:
+            known = method.entries.get(column)
+            if known is None or weight(record, column) > weight(known, column):
+                method.entries[column] = record
     return methods
 
 
