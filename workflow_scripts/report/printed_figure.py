@@ -23,7 +23,7 @@ IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 MAX_ROWS = 300  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
 WIDTH = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)pt"')
 PIXELS_PER_POINT = 4 / 3  # of CSS
-READABLE = 576  # pixels: on a narrower screen a figure scrolls, since letters would be smaller than 5 points
+SHRINKING = 0.65  # of its size, below which a figure scrolls: its letters of 8 points would be smaller than 5
 METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
@@ -118,5 +118,5 @@ def _inline(text: str, study: Study, *, prefix: str, description: Markup) -> Mar
     text = IDENTIFIER.sub(rf"\g<1>{prefix}-", text)
     label = attribute(f"Figure: {study.title}. ") + description
     size = WIDTH.search(text)
-    least = min(float(size[1]) * PIXELS_PER_POINT, READABLE) if size else READABLE
-    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" style="min-width: {least:.0f}px" ', 1))
+    least = f' style="min-width: {SHRINKING * float(size[1]) * PIXELS_PER_POINT:.0f}px"' if size else ""
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}"{least} ', 1))
