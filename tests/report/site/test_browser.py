@@ -12,10 +12,11 @@ from tests.browser import hidden_width, open_page, run_browser, serious_faults
 from tests.report.site.composed_site import compose_site
 from tests.synthetic_results import full
 from workflow_scripts import draw
+from workflow_scripts.report.renderers import TEMPLATES
 
 WIDTHS = (1300, 1000, 390)
 #: one page of each kind; all cells have the same template
-KINDS = ("index.html", "studies/fig2.html", "cells/*.html", "data.html", "jobs.html", "provenance.html")
+KINDS = ("index.html", "studies/fig2.html", "cells/*.html", "data.html", "jobs.html", "provenance.html", "columns.html")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,18 @@ def test_a_number_leads_to_its_trials_and_back(browser: Any, site: Path) -> None
     page.wait_for_load_state()
     assert page.url.endswith("studies/fig2.html")
     assert page.problems == []
+
+
+def test_published_claims_are_filtered_by_words_and_verdict(browser: Any) -> None:
+    page = browser.new_page()
+    lines = (("agrees", "CLMR on MTAT"), ("differs", "CLMR on GTZAN"), ("agrees", "PASE on GTZAN"))
+    rows = "".join(f'<tr data-verdict="{verdict}"><td>{text}</td></tr>' for verdict, text in lines)
+    page.set_content(f'<div id="claims"><details><div class="scroll"><table>{rows}</table></div></details></div>')
+    page.add_script_tag(path=str(TEMPLATES / "site" / "reproduction.js"))
+    page.fill("form.filters input", "clmr on")
+    assert page.inner_text("form.filters output") == "2 of 3 lines"
+    page.select_option("form.filters select", "differs")
+    assert page.locator("tr:visible").all_inner_texts() == ["CLMR on GTZAN"], "the folded part is opened"
+    page.fill("form.filters input", "pase")
+    assert page.locator("tr:visible").count() == 0
+    page.close()
