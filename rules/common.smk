@@ -15,7 +15,10 @@ from workflow_scripts.core import job_client, provenance, result_files
 from workflow_scripts.core.errors import UserError, format_message
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
-from workflow_scripts.planning.downloads import describe_downloads
+from workflow_scripts.planning.downloads import (
+    describe_downloads,
+    downloaded_datasets,
+)
 from workflow_scripts.planning.layout import (
     FIGURE_FORMATS,
     STATISTICS_FILES,
@@ -56,6 +59,10 @@ except UserError as error:
 os.environ[quarantine_limit.SHARES_VARIABLE] = json.dumps(PLAN.largest_shares)
 os.environ[quarantine_limit.SPLITS_VARIABLE] = json.dumps(PLAN.needed_splits)
 os.environ[shared_downloads.VARIABLE] = describe_downloads(PLAN)
+
+# One rule fetches weights that heads start from, where there is internet; the jobs that read them never ask a host.
+os.environ.setdefault("HF_HUB_CACHE", str(Path(PLAN.layout.weights_cache).absolute()))
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 # GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.
 GPU = int(Path("/dev/nvidiactl").exists())

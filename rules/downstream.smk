@@ -102,10 +102,32 @@ rule evaluate_embeddings:
         ' --embeddings {input.embeddings:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'
 
 
+def weights_of_head(wildcards):
+    """Return the note on the fetched weights that a cell's head starts from, as a list: empty for most heads."""
+    model = PLAN.levels.fetched_weights(wildcards.head)
+    return [] if model is None else [PLAN.layout.fetched_weights(model)]
+
+
+rule fetch_weights:
+    output:
+        "<data>/downloads/timm/{model}.json",
+    log:
+        "<logs>/fetch_weights/{model}.log",
+    wildcard_constraints:
+        model=r"[^/]+",
+    localrule: True
+    params:
+        **job_params(lambda wildcards: PLAN.jobs.fetch_weights(wildcards.model)),
+    shell:
+        "HF_HUB_OFFLINE=0 {PYTHON}.fetch_weights --config {params.config:q} --code {params.code} --output {output:q}"
+        " &> {log:q}"
+
+
 rule evaluate_encoder:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
         encoder_file=encoder_file,
+        weights=lambda wildcards: ancient(weights_of_head(wildcards)),
     output:
         trials="<results>/evaluations/<run>/<cell_with_encoder>/trials.csv",
         predictions="<results>/evaluations/<run>/<cell_with_encoder>/predictions.npz",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +50,41 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest parts first."""
     items.sort(key=lambda item: next((n for n, part in enumerate(PARTS) if item.nodeid.startswith(part)), len(PARTS)))
+
+
+#: connections that the running test tried to open
+REFUSED: list[object] = []
+#: tests of jobs that fetch, and of a command that asks hosts; those of other jobs are beside them
+WITH_NETWORK = ("test_acquire.py", "test_check_remotes.py")
+LOOPBACK = ("127.0.0.1", "::1", "localhost", "")
+
+
+@pytest.fixture(autouse=True)
+def refuse_the_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse connections to other machines in the tests of jobs, as on a compute node; a test that tries one fails."""
+    path = Path(request.path)
+    if path.parent != Path(__file__).parent or path.name in WITH_NETWORK:
+        yield
+        return
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def refuse(target: object) -> None:
+        REFUSED.append(target)
+        raise OSError(f"no network in tests of jobs: {target}")
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOOPBACK:
+            refuse(address)
+        connect(self, address)
+
+    def resolve_here(host: Any, *given: Any, **named: Any) -> Any:
+        if host not in (None, *LOOPBACK):
+            refuse(host)
+        return resolve(host, *given, **named)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_here)
+    yield
+    refused = list(REFUSED)
+    REFUSED.clear()
+    assert not refused

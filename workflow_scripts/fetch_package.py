@@ -11,8 +11,9 @@ import argparse
 
 from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
 from workflow_scripts.core.cli import job_parser
-from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import hold_output
+from workflow_scripts.sources.connection import WHERE_INTERNET_IS
 from workflow_scripts.sources.packages import fetch_package
 
 
@@ -21,7 +22,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     config: FetchPackageConfig = arguments.config
     with hold_output(arguments.output):
-        fetch_package(config.package, config.version, sha256=config.sha256, target=arguments.output)
+        try:
+            fetch_package(config.package, config.version, sha256=config.sha256, target=arguments.output)
+        except UserError as error:
+            raise UserError(f"{error}; on a cluster, {WHERE_INTERNET_IS}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -38,8 +38,8 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
         yield "evaluate_separation", plan.jobs.evaluate_separation(run)
     for run in plan.imported_runs:
         yield "import_checkpoint", plan.jobs.import_checkpoint(run)
-        if package := plan.config.checkpoints[run.corpus].package:
-            yield "fetch_package", plan.jobs.fetch_package(package.archive)
+    yield from (("fetch_package", plan.jobs.fetch_package(archive)) for archive in plan.packages)
+    yield from (("fetch_weights", plan.jobs.fetch_weights(model)) for model in plan.fetched_weights)
     for run, dataset in plan.embedding_jobs:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:

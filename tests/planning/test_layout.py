@@ -35,6 +35,7 @@ WILDCARDS = {
     "worker": "prosody",
     "study": "garoufis2024_tags",
     "package": "musicnn-0.1.0",
+    "model": "deit_tiny",
 }
 STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
 CONFIG = {"studies": STUDIES}
@@ -52,7 +53,9 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         config_settings=ConfigSettings(config=json.loads(sys.argv[1])),
         snakefile=Path("Snakefile"),
     )._workflow.rules
-    print(json.dumps({rule.name: [list(map(str, rule.output)), list(map(str, rule.log))] for rule in rules}))
+    files = {rule.name: [list(map(str, rule.output)), list(map(str, rule.log))] for rule in rules}
+    (inputs,) = [list(map(str, rule.input)) for rule in rules if rule.name == "acquire_all"]
+    print(json.dumps([files, inputs]))
 """
 
 
@@ -93,6 +96,7 @@ EXPECTED = {
     ),
     "evaluate_separation": ([LAYOUT.separation(RUN)], LAYOUT.log("evaluate_separation", path_of(RUN))),
     "fetch_package": ([LAYOUT.package("musicnn-0.1.0")], LAYOUT.log("fetch_package", "musicnn-0.1.0")),
+    "fetch_weights": ([LAYOUT.fetched_weights("deit_tiny")], LAYOUT.log("fetch_weights", "deit_tiny")),
     "import_checkpoint": (
         [LAYOUT.encoder(IMPORTED), LAYOUT.encoder_record(IMPORTED)],
         LAYOUT.log("import_checkpoint", path_of(IMPORTED)),
@@ -128,11 +132,17 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def rules() -> dict[str, tuple[list[str], list[str]]]:
-    """Outputs and logs of all rules that have outputs, with wildcards filled in."""
+def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str]]:
+    """Outputs and logs of all rules, and the inputs of `acquire_all`."""
     command = [sys.executable, "-c", SCRIPT, json.dumps(CONFIG)]
-    text = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    return {name: (fill(outputs), fill(logs)) for name, (outputs, logs) in json.loads(text).items() if outputs}
+    rules, inputs = json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True).stdout)
+    return rules, inputs
+
+
+@pytest.fixture(scope="module")
+def rules(workflow) -> dict[str, tuple[list[str], list[str]]]:
+    """Outputs and logs of all rules that have outputs, with wildcards filled in."""
+    return {name: (fill(outputs), fill(logs)) for name, (outputs, logs) in workflow[0].items() if outputs}
 
 
 def fill(patterns: list[str]) -> list[str]:
@@ -154,6 +164,11 @@ def test_a_rule_writes_where_the_layout_states(rule: str, rules: dict[str, tuple
 def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, tuple[list[str], list[str]]]) -> None:
     for rule, (outputs, _) in EXPECTED.items():
         assert rule in ("tabulate", "draw") or rules[rule][0][0] == outputs[0], rule
+
+
+def test_one_target_fetches_all_that_needs_the_network_and_no_twin_or_copy(workflow) -> None:
+    downloaded = ("musdb18", "magnatagatune_filtered")
+    assert workflow[1] == [LAYOUT.acquisition_record(name) for name in sorted(downloaded)]
 
 
 def test_folders_are_taken_from_the_config_in_one_spelling() -> None:

@@ -26,9 +26,11 @@ class Plugin(ModuleType):
         super().__init__(plugin_patch.PLUGIN)
         left = list(answers)
         plugin.asked_for_age = 0
+        plugin.questions: list[str] = []
         plugin.reported: list[tuple[bool, str]] = []  # whether there is another attempt, as Snakemake reckons
 
         async def query_job_status(command: str, logger: logging.Logger) -> tuple[Any, Any]:
+            plugin.questions.append(command)
             answer = left.pop(0)
             return answer, None if answer is None else 0.1
 
@@ -38,7 +40,7 @@ class Plugin(ModuleType):
 
         class Executor:
             async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
-                states, _ = await plugin.query_job_status("squeue", LOGGER)
+                states, _ = await plugin.query_job_status("squeue --name run", LOGGER)
                 for job in active_jobs:
                     job.state = states.get(job.external_jobid)
                     yield job
@@ -93,6 +95,13 @@ def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched_plugin):
     gone, back = {"1": "PREEMPTED"}, {"1": "PENDING"}
     plugin = patched_plugin(*map(dict, [gone, gone, back, gone, gone, back]))
     assert plugin_patch.FAILED not in [seen(plugin, "1")[0] for _ in range(6)]
+
+
+def test_each_task_of_an_array_that_waits_has_a_line_of_its_own(patched_plugin):
+    """In one line, `7_[2-3]`, no task would be seen: the watch would count them as lost and cancel them."""
+    plugin = patched_plugin({"7_2": "PENDING"})
+    assert seen(plugin, "7_2") == ["PENDING"]
+    assert plugin.questions == ["squeue --name run --array"]
 
 
 def test_jobs_that_nobody_waits_for_are_left_alone(patched_plugin):

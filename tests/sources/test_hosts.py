@@ -186,7 +186,7 @@ def test_a_name_that_is_not_resolved_reads_as_no_internet(tmp_path, monkeypatch)
     answer = try_download(tmp_path, "https://zenodo.org/records/1/files/music.bin")
     assert answer.is_temporary
     assert "the name of zenodo.org was not resolved: is there no internet here?" in answer.message
-    assert "run `--until acquire` where there is internet, such as the login node" in answer.message
+    assert "run the target `acquire_all` where there is internet, such as the login node" in answer.message
 
 
 def test_a_refused_connection_is_named(tmp_path):

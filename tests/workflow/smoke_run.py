@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 
 SMOKE = "config/smoke.yaml"
 STUDIES = "studies.yaml"  # the studies of a copy
+#: proxies that refuse every connection, as on a compute node: what the smoke DAG needs is made here
+WITHOUT_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
 #: but not bytecode, compiled functions among it, which a copy would compile again
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "data", "results", ".snakemake", ".*_cache", ".hypothesis")
@@ -46,6 +49,7 @@ def snakemake(
         text=True,
         timeout=900,
         check=False,
+        env={**os.environ, **WITHOUT_NETWORK},
     )
 
 

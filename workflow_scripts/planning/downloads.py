@@ -20,9 +20,14 @@ class PlannedFile:
     is_kept: bool
 
 
+def downloaded_datasets(plan: Plan) -> list[str]:
+    """Return the data sets of a plan that come from a host."""
+    return [name for name in dict(plan.corpora) if plan.config.datasets[name].source == "download"]
+
+
 def list_files(plan: Plan) -> list[PlannedFile]:
     """Return the files that the plan downloads; one whose content a larger planned archive has is left out."""
-    names = [name for name in dict(plan.corpora) if plan.config.datasets[name].source == "download"]
+    names = downloaded_datasets(plan)
     files: dict[tuple[str, str], PlannedFile] = {}
     for name in names:
         loader = plan.config.datasets[name].loader

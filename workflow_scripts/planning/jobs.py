@@ -19,6 +19,7 @@ from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
+from workflow_scripts.configuration.jobs.fetch_weights import FetchWeightsConfig
 from workflow_scripts.configuration.jobs.import_checkpoint import ImportCheckpointConfig
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
@@ -180,6 +181,12 @@ class Jobs:
         stated = (entry.package for entry in self.config.checkpoints.values() if entry.package)
         package = next(package for package in stated if package.archive == archive)
         config = FetchPackageConfig(package=package.name, version=package.version, sha256=package.sha256)
+        return JobSpec(config=config.to_json(), code=digest(config.to_plain()))
+
+    @_cached
+    def fetch_weights(self, model: str) -> JobSpec:
+        """Fetch the weights of a model of timm; evaluations record the digest of what they read."""
+        config = FetchWeightsConfig(model=model)
         return JobSpec(config=config.to_json(), code=digest(config.to_plain()))
 
     @_cached

@@ -44,6 +44,15 @@ class Layout:
         """Return the file of a Python package's archive."""
         return f"{self.data}/packages/{archive}"
 
+    @property
+    def weights_cache(self) -> str:
+        """Return the folder of weights that heads start from, in the form of Hugging Face's cache."""
+        return f"{self.data}/downloads/timm"
+
+    def fetched_weights(self, model: str) -> str:
+        """Return the note that the weights of a model of timm are in the cache."""
+        return f"{self.weights_cache}/{model}.json"
+
     def corpus_folder(self, dataset: str, sample_rate: int) -> str:
         """Return the folder of a prepared corpus; `sample_rate` is in Hz."""
         return f"{self.results}/corpora/{dataset}/{sample_rate}"

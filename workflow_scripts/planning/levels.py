@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.configuration.config import Config, Level
 from workflow_scripts.configuration.jobs._base import LevelChoice
@@ -73,6 +74,14 @@ class Levels:
     def separation_worker(self, run: Run) -> str | None:
         """Return a worker that trains a run to separate sources, or None; several workers share their mixtures."""
         return next((name for name, worker in self.workers(run).items() if hasattr(worker.module, "mix")), None)
+
+    def fetched_weights(self, head: str) -> str | None:
+        """Return the model of timm whose weights a head starts from; None if it draws them or has a file of them."""
+        level = self.config.level("head", head)
+        options: Any = level.options
+        if not getattr(options, "imagenet", False) or options.checkpoint is not None:
+            return None
+        return str(level.module.SIZES[options.size].deit)
 
     def weights_source(self, run: Run) -> Run | None:
         """Return the run whose first losses determine the loss weights of a run; None where all weights are 1."""

@@ -61,6 +61,18 @@ class Plan:
         return list(dict.fromkeys(run for run, _ in self.cells if run.is_imported))
 
     @functools.cached_property
+    def packages(self) -> list[str]:
+        """Archives of packages that hold checkpoints of imported runs."""
+        stated = [self.config.checkpoints[run.corpus].package for run in self.imported_runs]
+        return sorted({package.archive for package in stated if package})
+
+    @functools.cached_property
+    def fetched_weights(self) -> list[str]:
+        """Models of timm whose weights some head starts from."""
+        models = {self.levels.fetched_weights(cell.head) for _, cell in self.cells}
+        return sorted(filter(None, models))
+
+    @functools.cached_property
     def separation_runs(self) -> list[Run]:
         """Every run trained here that learns to separate sources."""
         return [run for run in self.pretrained_runs if self.levels.separation_worker(run)]

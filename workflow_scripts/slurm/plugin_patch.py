@@ -185,6 +185,8 @@ class _JobWatch:
         self._gone: Counter[str] = Counter()
 
     async def __call__(self, command: str, logger: Any) -> tuple[dict[str, str], float]:
+        if command.startswith("squeue "):
+            command += " --array"  # otherwise tasks that wait are one line, under a number that nobody waits for
         states, seconds = await self._ask(command, logger)
         while states is None:
             logger.warning("The SLURM controller does not answer: asking again; jobs continue.")

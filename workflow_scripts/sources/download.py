@@ -26,6 +26,7 @@ from workflow_scripts.sources.connection import (
     BY_HAND,
     NO_INTERNET,
     TIMEOUT_SECONDS,
+    WHERE_INTERNET_IS,
     PublicSession,
     describe_failure,
     describe_final,
@@ -44,7 +45,7 @@ FIRST_PAUSE_SECONDS = 2.0  # doubled after each failure
 MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to run again later
 #: HTTP status codes that may differ at the next attempt; 403 is how Zenodo words that there were too many requests
 TEMPORARY_STATUS = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
-OFFLINE_REMEDY = "run `--until acquire` where there is internet, such as the login node of a cluster, or "
+OFFLINE_REMEDY = f"{WHERE_INTERNET_IS}, or "
 #: what to do about a status that stays
 REMEDIES = {
     requests.codes.forbidden: "the host refuses this network or program, for now or for good: run again later, or ",
