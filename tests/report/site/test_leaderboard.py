@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.report.aggregated_study import statistics
 from tests.report.site.composed_site import compose_site
 from tests.synthetic_results import METHODS, STUDY, Results, factors, full
+from workflow_scripts import compose
 from workflow_scripts.report.number_format import mean_with_interval
 
 
@@ -131,6 +133,19 @@ def test_the_number_of_the_most_pretraining_seeds_is_shown(tmp_path: Path) -> No
     rows = board_of(overview(results))[1:]
     (number,) = [row[-1] for row in rows if row[0] == "PASE" and row[2] == "frozen"]
     assert number.startswith("31."), "the mean of 52 and 10"
+
+
+def test_a_study_whose_table_fails_adds_no_method(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"], count=3)
+    other = copy.deepcopy(results.manifest["studies"]["fig2"]) | {"comparisons": []}
+    results.manifest["studies"]["other"] = other | {"cells": other["cells"][:2]}
+    statistics(results)
+    results.manifest["studies"]["fig2"]["comparisons"][0]["name"] = "renamed"
+    arguments = ["--statistics", str(tmp_path / "statistics"), "--figures", str(tmp_path / "figures")]
+    compose.main(["--manifest", results.manifest_file(), *arguments, "--output", str(tmp_path / "report")])
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert len(board_of(page)) == 1 + 2
+    assert "The table could not be produced: no comparison" in page
 
 
 def test_names_are_text_and_a_spreadsheet_computes_none(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ NAMED_IF_VARIED = (
 MAX_TIE_GROUPS = 3  # letters beside a rank: more say no more than the interval of the rank
 SETTING = ("scenario", "head", "fraction", "protocol")
 Record = dict[Hashable, Any]  # row of a result table
+EntryKey = tuple[str, str, tuple[str, ...]]  # study, metric, and levels of `METHOD_FACTORS`
 Levels = tuple[str, ...]  # levels of `RANKED_FACTORS`, in their order
 
 
@@ -166,7 +167,7 @@ class _Layout:
 
     columns: Sequence[ScoreColumn]
     reaches: Sequence[tuple[float, float]]
-    printed: Mapping[tuple[str, str, tuple[str, ...]], PrintedEntry]  # by study, metric and levels of `METHOD_FACTORS`
+    printed: Mapping[EntryKey, PrintedEntry]
     ranks: Mapping[Levels, RankRange]
     varied: Sequence[str]  # factors of pre-training that a name states
     studies: Mapping[str, Study]
@@ -192,9 +193,9 @@ class _Layout:
 
     def score(self, record: Record, column: ScoreColumn, reach: tuple[float, float]) -> Score:
         """Return a number as printed."""
-        method = tuple(str(record[factor]) for factor in METHOD_FACTORS)
-        entry = replace(self.printed[record["study"], record["metric"], method], deviation=math.nan)
-        score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=self.links.get(method, ""))
+        entry = replace(self.printed[_entry_key(record)], deviation=math.nan)
+        path = self.links.get(entry.method, "")
+        score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=path)
         if entry.mean is None:
             return score
         is_marked = entry.rank and record["study"] == column.marked_in
@@ -207,9 +208,8 @@ class _Layout:
 
 def build(inputs: ReportInputs) -> Leaderboard:
     """Return the leaderboard of the entries of all studies whose table could be built."""
-    failed = [name for name, table in inputs.tables.items() if isinstance(table, Failure)]
-    entries = inputs.statistics.tables["entries"]
-    records = entries[~entries["study"].isin(failed)].to_dict("records")
+    printed = _printed_entries(inputs)
+    records = [row for row in inputs.statistics.tables["entries"].to_dict("records") if _entry_key(row) in printed]
     if not records:
         return Leaderboard()
     contents = _contents_of(records)
@@ -221,7 +221,7 @@ def build(inputs: ReportInputs) -> Leaderboard:
     layout = _Layout(
         columns=columns,
         reaches=[_range(of_column) for of_column in in_columns],
-        printed=_printed_entries(inputs),
+        printed=printed,
         ranks=ranks,
         varied=[factor for factor in NAMED_IF_VARIED if len(_levels(methods, factor) - {NONE}) > 1],
         studies={study.name: study for study in planned},
@@ -327,8 +327,12 @@ def _levels(methods: Iterable[Levels], factor: str) -> set[str]:
     return {levels[place] for levels in methods}
 
 
-def _printed_entries(inputs: ReportInputs) -> dict[tuple[str, str, tuple[str, ...]], PrintedEntry]:
-    """Return the entries of all tables as printed, by study, metric and levels of `METHOD_FACTORS`."""
+def _entry_key(record: Record) -> EntryKey:
+    return record["study"], record["metric"], tuple(str(record[factor]) for factor in METHOD_FACTORS)
+
+
+def _printed_entries(inputs: ReportInputs) -> dict[EntryKey, PrintedEntry]:
+    """Return the entries of all tables as printed."""
     return {
         (name, column.metric, entry.method): entry
         for name, table in inputs.tables.items()
