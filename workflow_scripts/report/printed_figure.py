@@ -12,14 +12,23 @@ import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.core.escapes import attribute
+from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
+from workflow_scripts.report.figure_inputs import SAMPLE_COLUMNS
+from workflow_scripts.report.number_format import CONFIDENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
+MAX_COLUMNS = 10  # of the same: as many as fit 1,000 pixels
+#: columns on the evidence behind a number, which the tables of the study have too
+ASIDE = (*SAMPLE_COLUMNS, "variance_sources", "replicate", "half_width", "unit", "n", "clusters", "role")
+#: columns that their name does not explain
+HEADINGS = {"ci_low": f"{CONFIDENCE} from", "ci_high": f"{CONFIDENCE} to", "iqm": "Interquartile mean"}
+METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 MAX_ROWS = 300  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
 WIDTH = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)pt"')
 PIXELS_PER_POINT = 4 / 3  # of CSS
@@ -53,7 +62,9 @@ def format_figure(
     shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
     lists = [name for name in numbers.columns if name in plotting.NUMBER_LISTS]
     varying = numbers.drop(columns=["study", *{*fixed, *lists}])
-    omitted = [_heading(name).lower() for name in lists]
+    spare = _spare_columns(list(map(str, varying.columns)))
+    varying = varying.drop(columns=spare)
+    omitted = [_heading(name).lower() for name in (*lists, *spare)]
     if len(varying) > MAX_ROWS:
         omitted, varying = [*omitted, f"rows after the first {MAX_ROWS:,} of {len(varying):,}"], varying.head(MAX_ROWS)
     texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
@@ -70,8 +81,17 @@ def format_figure(
     )
 
 
+def _spare_columns(columns: Sequence[str]) -> list[str]:
+    """Return the columns that a page has no room for: first those that other columns or tables state too."""
+    levels = FACTORS if "method" in columns else [*METHOD_OF_PRETRAINING, "dataset", "head", "protocol"]
+    others = ["study", "panel", "method", *levels, *ASIDE]
+    dispensable = [name for name in (*ASIDE, *levels) if name in columns]
+    surplus = [*dispensable, *(name for name in reversed(columns) if name not in others)]
+    return surplus[: max(0, len(columns) - MAX_COLUMNS)]
+
+
 def _heading(column: str) -> str:
-    return labels.capital(labels.name(column))
+    return HEADINGS.get(column) or labels.capital(labels.name(column))
 
 
 def _text(value: object) -> str:

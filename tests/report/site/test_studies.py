@@ -222,6 +222,14 @@ def test_the_page_offers_the_files_of_its_tables_and_its_figure(results: Results
             assert (report / "files" / path.relative_to(results.folder / "tables")).read_bytes() == path.read_bytes()
 
 
+def test_the_numbers_of_a_figure_have_as_many_columns_as_fit_and_the_others_are_named(page: str) -> None:
+    numbers = page[page.index("<span>Numbers of the figure</span>") :].partition("</thead>")[0]
+    headings = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', numbers)
+    assert len(headings) <= 10
+    assert {"Method", "Mean", "95 % from", "95 % to"} <= set(headings)
+    assert "In the csv file of the figure alone: " in page
+
+
 def test_a_figure_that_fails_is_a_sentence_and_the_page_has_the_rest(results: Results, page: str) -> None:
     figure = results.folder / "figures/fig2.svg"
     drawn = figure.read_bytes()

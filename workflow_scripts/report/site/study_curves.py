@@ -7,17 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, line_charts, number_format, plotting, printed_figure
 from workflow_scripts.report.figure_inputs import Evidence
 from workflow_scripts.report.line_charts import Axes2D
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.report.printed_figure import PrintedFigure
+from workflow_scripts.report.printed_figure import METHOD_OF_PRETRAINING, PrintedFigure
 from workflow_scripts.statistics.tables.schema import MEASURED
 
-METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 MAX_PANELS = 12  # pre-trainings whose losses are drawn, data sets whose scores are: more take seconds and a megabyte
 VALID, TRAIN = "valid", "train"
 LOSSES_READING = (
