@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflow_scripts.report import costs, status
 from workflow_scripts.report.site.inputs import ReportInputs
@@ -23,9 +23,19 @@ class JobsContent:
 def pages(inputs: ReportInputs) -> Iterator[SitePage]:
     """Yield the page."""
     content = JobsContent(
-        statuses=status.tabulate([*inputs.statuses.values()]),
+        statuses=_without_empty_columns(status.tabulate([*inputs.statuses.values()])),
         stages=tuple(costs.by_stage(inputs.records)),
         runs=tuple(costs.by_run(inputs.records)),
         energy=tuple(costs.energy_by_stage(inputs.records)),
     )
     yield SitePage(path="jobs.html", title="Jobs", template="site/jobs.html.j2", content=content, group="Run")
+
+
+def _without_empty_columns(statuses: status.Statuses) -> status.Statuses:
+    """Leave out the columns of the stages that hold nothing, such as GPU hours and waits of a run on one CPU."""
+    kept = [place for place in range(len(statuses.headings)) if any(row[place] for row in statuses.stages)]
+    return replace(
+        statuses,
+        headings=tuple(statuses.headings[place] for place in kept),
+        stages=tuple(tuple(row[place] for place in kept) for row in statuses.stages),
+    )
