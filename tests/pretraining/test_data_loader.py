@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.emulated_gpu import GPU, emulated_gpu
 from tests.pretraining_runs import write_features
 from workflow_scripts.augmentations import gain, none, polarity
 from workflow_scripts.features.stored_features import StoredFeature
@@ -93,6 +94,28 @@ def test_the_parts_of_a_batch_hold_its_examples_in_order():
     assert torch.equal(torch.cat([part.audio for part in augmented]), -clean)
     assert torch.equal(torch.cat([part.clean for part in augmented]), clean)
     assert torch.equal(torch.cat([part.precomputed["prosody"] for part in augmented]), stored)
+
+
+def test_batches_for_a_gpu_are_pinned_copied_on_a_stream_of_their_own_and_kept_for_the_computing_stream(
+    corpus, tmp_path
+):
+    write_features(tmp_path / "f.npy", corpus, channels=2)
+    stored = {"prosody": StoredFeature(tmp_path / "f.npy", corpus)}
+    crops = CropIndex(rows=np.array([0, 7]), starts=np.array([0, 800]))
+    (on_cpu,) = build_loader(corpus, features=stored).batches([(crops, 0)])
+    audio, features = (2, LENGTH), (2, 2, 51)
+    with emulated_gpu() as calls:
+        (on_gpu,) = build_loader(corpus, features=stored, device="cuda").batches([(crops, 0)])
+        assert calls == [
+            ("enter", "side"),
+            *[("pin_memory", audio), ("copy", audio), ("pin_memory", features), ("copy", features)],
+            *[("record_event", "side"), ("leave", "side")],
+            ("wait_event", "computing"),
+            *[("record_stream", "computing")] * 2,
+        ]
+        assert on_gpu.clean.device == GPU
+        assert torch.equal(on_gpu.clean.cpu(), on_cpu.clean)
+        assert torch.equal(on_gpu.precomputed["prosody"].cpu(), on_cpu.precomputed["prosody"])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.emulated_gpu import GPU, PEAK_MEMORY, Event, emulated_gpu
 from workflow_scripts.pretraining.throughput import DataWaitTimer, StepTimer, Throughput, count_flops, peak_flops
 
 CPU = torch.device("cpu")
@@ -82,6 +83,33 @@ def test_the_record_contains_shares():
         "flops_per_step": 100,
         "model_flops_utilisation": None,
     }
+
+
+def test_waiting_of_a_gpu_is_read_from_events_only_once_it_has_passed_them(monkeypatch):
+    with emulated_gpu() as calls:
+        timer = DataWaitTimer(GPU)
+        timer.mark_arrival()  # of the first batch, which no step waited for
+        monkeypatch.setattr(Event, "query", lambda _: False)
+        timer.mark_step_end()
+        time.sleep(0.01)
+        timer.mark_arrival()
+        assert calls == [("record", "computing")] * 2
+        assert timer.take() == 0
+        monkeypatch.setattr(Event, "query", lambda _: True)
+        assert 0.01 <= timer.take() < 5
+        assert timer.take() == 0
+
+
+def test_the_record_of_a_gpu_has_its_memory_and_the_share_of_its_peak():
+    with emulated_gpu():
+        throughput = Throughput(flops_per_step=int(989.4e12))
+        timer = StepTimer(throughput, GPU, steps_done=0)
+        timer.lap(steps_done=2)
+        assert throughput.peak_device_memory_bytes == PEAK_MEMORY
+        throughput.step_seconds = 4.0
+        for precision, utilisation in {torch.bfloat16: 0.25, torch.float32: 0.5}.items():
+            record = throughput.to_record(device=GPU, precision=precision, processes=2)
+            assert record["model_flops_utilisation"] == pytest.approx(utilisation)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
