@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast lint picture bench slurm-up slurm-down slurm-scale check-remotes clean
+.PHONY: help run demo test test-fast lint picture bench gpu-check slurm-up slurm-down slurm-scale check-remotes clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lint: $(VENV)/installed ## check format, style, types and which module may impor
 
 bench: $(VENV)/installed ## measure speed and memory, as ratios of one run
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python -m tests.benchmarks.$$(basename $$bench .py) || exit 1; done
+
+gpu-check: $(VENV)/installed ## check a GPU in ten minutes: results, speed, memory (without one: what would be measured)
+	$(BIN)/python -m tests.benchmarks.gpu_check
 
 slurm-up: $(VENV)/installed ## start a SLURM of one node with two fake GPUs here (root; Debian's packages)
 	$(BIN)/python -m tests.cluster.slurm up

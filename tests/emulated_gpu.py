@@ -26,6 +26,8 @@ aten = torch.ops.aten
 BEHIND = "meta"
 #: operations that may read tensors of two devices: copies, and indices on the CPU
 CROSSING = {aten.copy_, aten._to_copy, aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
+#: lazy views, whose marks torch ignores below the level of the emulation, and the operations that compute them
+COMPUTED = {aten._conj.default: aten._conj_physical.default, aten._neg_view.default: aten.neg.default}
 TWO_DEVICES = "expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu"
 WRONG_GENERATOR = "expected a 'cuda' device type for generator but found 'cpu'"
 
@@ -199,6 +201,7 @@ class _Calls(TorchFunctionMode):
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    func = COMPUTED.get(func, func)
     tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, Tensor)]
     target = kwargs.get("device")
     if target is not None:

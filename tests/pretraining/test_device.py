@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.pretraining.device import CompiledModule
+from workflow_scripts.pretraining.device import CompiledModule, best_device
 
 
 def build_network() -> nn.Module:
@@ -51,3 +51,14 @@ def test_trying_to_compile_has_no_side_effects(monkeypatch, capsys, compile_, wo
     assert all(parameter.grad is None for parameter in wrapped.parameters())
     line = "training without torch.compile, which failed (RuntimeError: no compiler)\n"
     assert capsys.readouterr().err == ("" if works else line)
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+@pytest.mark.parametrize("apple", [True, False])
+def test_apples_gpu_is_refused_in_one_line_with_the_reason(monkeypatch, capsys, cuda, apple):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple)
+    assert best_device() == torch.device("cuda" if cuda else "cpu")
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == (apple and not cuda)
+    assert all("Apple's GPU (mps) has no float64" in line for line in errors)

@@ -10,13 +10,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import NOTE, UserError, format_message
 from workflow_scripts.pretraining import distributed
+
+APPLE = "computing on the CPU: Apple's GPU (mps) has no float64, in which features and their statistics are computed"
 
 
 def best_device() -> torch.device:
-    """Return the GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the GPU if there is one, else the CPU; a printed line says why Apple's GPU is not used."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        print(format_message(f"{NOTE}{APPLE}"), file=sys.stderr, flush=True)
+    return torch.device("cpu")
 
 
 def use_threads(threads: int) -> None:
