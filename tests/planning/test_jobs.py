@@ -39,7 +39,7 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
     for run in plan.imported_runs:
         yield "import_checkpoint", plan.jobs.import_checkpoint(run)
     yield from (("fetch_package", plan.jobs.fetch_package(archive)) for archive in plan.packages)
-    yield from (("fetch_weights", plan.jobs.fetch_weights(model)) for model in plan.fetched_weights)
+    yield from (("fetch_weights", plan.jobs.fetch_weights(model)) for model in plan.fetched_weights or ["deit"])
     for run, dataset in plan.embedding_jobs:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:

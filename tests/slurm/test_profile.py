@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import yaml
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 
 from tests.checkout import REPOSITORY
 from tests.cluster import slurm
@@ -43,3 +45,18 @@ def test_rules_without_a_gpu_have_a_partition_of_their_own() -> None:
     assert set(partitions) == submitted
     assert {partition for rule, partition in partitions.items() if rule in with_gpu} == {slurm.PARTITION}
     assert {partition for rule, partition in partitions.items() if rule not in with_gpu} == {slurm.WITHOUT_GPU}
+
+
+class Resources(dict):
+    __getattr__ = dict.__getitem__
+
+
+def test_lines_of_the_profile_that_the_documentation_names_reach_sbatch() -> None:
+    profile = yaml.safe_load((REPOSITORY / "config/profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    lines = {"qos": "long", "constraint": "a100", "slurm_extra": "--exclusive"}
+    job = SimpleNamespace(threads=1, resources=Resources(lines, gres="gpu:1", runtime=60))
+    params = dict.fromkeys(("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir"), "x")
+    settings = SimpleNamespace(requeue=profile["slurm-requeue"], no_requeue=False, qos=None, reservation="mine")
+    command = get_submit_command(job, params, settings=settings)
+    for flag in ("--requeue", "--qos=long", "-C a100", "--reservation=mine", "--exclusive"):
+        assert flag in command
