@@ -144,6 +144,33 @@ def test_a_users_mistake_is_made_once(patched_plugin, tmp_path, log, again):
     assert plugin.reported == [(again, "failed"), (True, "early")]
 
 
+@pytest.mark.parametrize(
+    ("message", "log", "more"),
+    [
+        ("SLURM status is: 'TIMEOUT'.", "", True),
+        ("SLURM status is: 'OUT_OF_MEMORY'.", "", True),
+        ("SLURM status is: 'FAILED'.", "slurmstepd: error: Exceeded job memory limit", True),
+        ("SLURM status is: 'CANCELLED'.", "slurmstepd: error: *** CANCELLED AT 08:10 DUE TO TIME LIMIT ***", True),
+        ("SLURM status is: 'FAILED'.", "Command 'x' died with <Signals.SIGKILL: 9>.", True),
+        ("SLURM status is: 'CANCELLED'.", "slurmstepd: error: *** CANCELLED AT 08:10 ***", False),
+        ("SLURM status is: 'FAILED'.", "slurmstepd: error: *** CANCELLED AT 08:10 DUE TO PREEMPTION ***", False),
+        ("SLURM status is: 'NODE_FAIL'.", "", False),
+        ("SLURM status is: 'FAILED'.", "Command 'x' returned non-zero exit status 1.", False),
+    ],
+)
+def test_only_a_job_that_exceeded_a_limit_asks_for_more_and_all_end_after_their_retries(
+    patched_plugin, tmp_path, message, log, more
+):
+    plugin, path = patched_plugin(), tmp_path / "17.log"
+    path.write_text(log)
+    executor, job, attempts = plugin.Executor(), SimpleNamespace(restart_times=3, _attempt=1), []
+    while not plugin.reported or plugin.reported[-1][0]:
+        attempts.append(job._attempt)
+        executor.report_job_error(SimpleNamespace(job=job, aux={"slurm_logfile": path}), msg=message)
+        job._attempt += 1  # as Snakemake does
+    assert attempts == ([1, 2, 3, 4] if more else [1, 1, 1, 1])
+
+
 VERSIONS = [("2.7.1", True), ("2.8.0", True), ("2.8", True), ("2.10.0", True), ("2.7.0", False), ("1.9.2", False)]
 
 

@@ -10,6 +10,8 @@
   cancels it, so that it cannot return beside the next attempt.
 - A job ends with the exit code of a user's mistake: Snakemake would queue it three more times. The patch fails it for
   good.
+- Every retry asks for more time and memory, also of a job that was preempted or cancelled. The patch leaves its request
+  as it was unless it exceeded a limit.
 - Snakemake is killed: its jobs continue, and the next Snakemake would start them a second time. The patch cancels them
   first. Pre-training then saves its state and resumes from it.
 """
@@ -47,6 +49,12 @@ FAILED = "FAILED"
 GONE = frozenset({"PREEMPTED", "NODE_FAIL"})  # states after which the plugin waits for a return to the queue
 #: line in the SLURM log of a job in which the inner Snakemake reports the exit code of the script
 MISTAKE = re.compile(rf"returned non-zero exit status {EXIT_USER_ERROR}\.$", re.MULTILINE)
+#: states and words of SLURM, and ends of a command, after which the next attempt asks for more time and memory
+EXCEEDED = re.compile(
+    r"TIMEOUT|DEADLINE|time ?limit|OUT_OF_MEMORY|out of memory|oom.kill|memory limit|died with <Signals\.SIGKILL"
+    r"|returned non-zero exit status 137\b",
+    re.IGNORECASE,
+)
 PATIENCE = 60  # seconds: longer than a busy controller needs
 LOCKS_OF_ONE = 2  # files of one Snakemake: inputs and outputs
 
@@ -66,7 +74,7 @@ def patch_plugin() -> None:
         watch = _JobWatch(plugin.query_job_status)
         plugin.query_job_status = watch  # type: ignore[attr-defined]
         plugin.Executor.check_active_jobs = _report_active_jobs(watch, plugin.Executor.check_active_jobs)
-        plugin.Executor.report_job_error = _stop_after_mistakes(plugin.Executor.report_job_error)
+        plugin.Executor.report_job_error = _count_attempts(plugin.Executor.report_job_error)
         plugin.validate_account = lambda account, logger: account  # type: ignore[attr-defined]  # noqa: ARG005
         plugin.get_min_job_age = _ask_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
 
@@ -142,25 +150,37 @@ def _ask_once(ask: Callable[[], int | None]) -> Callable[[], int | None]:
     return answer
 
 
-def _stop_after_mistakes(report: Callable[..., None]) -> Callable[..., None]:
-    """Use up all attempts of a job that ended with a user's mistake."""
+def _count_attempts(report: Callable[..., None]) -> Callable[..., None]:
+    """Use up all attempts of a job that ended with a user's mistake; ask for more only after limits were exceeded.
+
+    The number of an attempt decides on its time and memory, so that of a job which was preempted or cancelled stays,
+    and its failures are counted here. `_attempt` is set because the property would replace the resources of the attempt
+    that just ended, which Snakemake gives back afterwards.
+    """
+    failures: Counter[int] = Counter()  # by identity: a job is the same object in all its attempts
 
     def report_job_error(executor: Any, job_info: Any, *given: Any, **named: Any) -> None:
-        if _is_mistake(job_info):
+        job, log = job_info.job, _read_log(job_info)
+        failures[id(job)] += 1
+        if MISTAKE.search(log):
             executor.logger.warning("The job failed with an error that a retry would not fix: see its log.")
-            # The property would also replace the resources of this attempt by those of the last one.
-            job_info.job._attempt = job_info.job.restart_times + 1
+            job._attempt = job.restart_times + 1
+        elif failures[id(job)] > job.restart_times:
+            job._attempt = job.restart_times + 1
+        elif not EXCEEDED.search(f"{given} {named} {log}"):
+            job._attempt -= 1  # Snakemake adds 1 for the next one
         report(executor, job_info, *given, **named)
 
     return report_job_error
 
 
-def _is_mistake(job_info: Any) -> bool:
+def _read_log(job_info: Any) -> str:
+    """Return SLURM's log of a job; empty if it is missing, or not yet visible on this node."""
     log = (job_info.aux or {}).get("slurm_logfile")
     try:
-        return log is not None and MISTAKE.search(Path(log).read_text(errors="replace")) is not None
-    except OSError:  # missing, or not yet visible on this node: another attempt does no harm
-        return False
+        return "" if log is None else Path(log).read_text(errors="replace")
+    except OSError:  # another attempt does no harm
+        return ""
 
 
 def _report_active_jobs(
