@@ -117,7 +117,7 @@ def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -
     title = figure.axes[0].get_title()
     shares = [f"{100 * crossover[share]:.0f} %" for share in ("crosses", "always", "never")]
     assert crossover["crosses"] + crossover["always"] + crossover["never"] == pytest.approx(1)
-    assert "where fine-tuned begins to beat frozen\ncannot be told from these trials" in title
+    assert "where fine-tuned begins to beat frozen\ncannot be determined from these trials" in title
     held = f"better at all sizes in {shares[1]} of the resamples of trials, from a size on in {shares[0]}, never in"
     assert f"{held} {shares[2]})" in figure_asserts.description(results)
     figure_asserts.assert_nothing_overlaps(figure)

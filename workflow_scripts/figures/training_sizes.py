@@ -47,7 +47,7 @@ COLUMNS = method_columns(
 )
 POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
-NOT_DETERMINED = "cannot be told from these trials"
+NOT_DETERMINED = "cannot be determined from these trials"
 CROSSED, ALWAYS, NEVER = "crossing", "always better", "never better"
 PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
 DODGE = 1.03  # ratio of the positions of two scenarios at the same size, so that no bar hides another

@@ -132,7 +132,7 @@ class TrainingData:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetFacts:
-    """What the report states of a data set: its licence, and whether it may play its clips."""
+    """Facts of a data set that the report states: its licence, and whether it may play its clips."""
 
     license: str
     audio: bool = False

@@ -1,4 +1,4 @@
-"""What stands behind one number, as data: `explain` prints it, and the page of the number in the report shows it."""
+"""Evidence behind one number, as data: `explain` prints it, and the page of the number in the report shows it."""
 
 from __future__ import annotations
 

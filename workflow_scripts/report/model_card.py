@@ -43,7 +43,7 @@ class TrainingSet:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a model card states.
+    """Content of a model card.
 
     `facts` are those of `config.json`, `cells` the rows of the table of cells that belong to the encoder, `data` the
     data sets that it learned from, and `published` the file or name of the checkpoint that it was imported from, empty

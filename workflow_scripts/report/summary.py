@@ -139,7 +139,7 @@ class DataSummary(_Part):
 
 
 class Summary(_Part):
-    """What was run, with what, and what was found."""
+    """Summary of a run: its plan, its versions and its results."""
 
     schema_version: int = Field(
         description="version of this schema; rises when a key is removed or changes its meaning"

@@ -23,12 +23,8 @@ from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import PrintedEntry
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, RANKED_FACTORS
 
-NAMED_IF_VARIED = (
-    "weighting",
-    "augmentation",
-    "recipe",
-    "corpus",
-)  # workers name a pre-training even if all share them
+#: factors that name a pre-training only if methods differ in them; workers always do
+NAMED_IF_VARIED = ("weighting", "augmentation", "recipe", "corpus")
 MAX_TIE_GROUPS = 3  # letters beside a rank: more say no more than the interval of the rank
 SETTING = ("scenario", "head", "fraction", "protocol")
 Record = dict[Hashable, Any]  # row of a result table
@@ -163,7 +159,7 @@ class _Method:
 
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
-    """What all rows are laid out with; `reaches` are the least and the greatest value of each column."""
+    """Layout of all rows; `reaches` are the least and the greatest value of each column."""
 
     columns: Sequence[ScoreColumn]
     reaches: Sequence[tuple[float, float]]

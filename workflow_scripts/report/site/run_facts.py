@@ -1,4 +1,4 @@
-"""What was run, as terms with their values: scale, data, runs, evaluations and their cost."""
+"""Facts of a run, as terms with their values: scale, data, runs, evaluations and their cost."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ ASSET_FILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """What every page says of the run: its scale, the sources of its data, and what is missing."""
+    """Facts of the run on every page: its scale, the sources of its data, and the number of missing cells."""
 
     scale: str
     sources: tuple[str, ...]

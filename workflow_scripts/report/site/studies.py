@@ -73,7 +73,7 @@ class StudyResults:
 
     @property
     def warnings(self) -> list[str]:
-        """What the numbers cannot show, but for the warning on twins, which is at the top of every page."""
+        """Warnings on what the numbers cannot show, but for that on twins, which is at the top of every page."""
         return [warning for warning in self.table.warnings if warning != TWIN_WARNING]
 
     @property
@@ -84,7 +84,7 @@ class StudyResults:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyContent:
-    """What the page of a study shows; a figure is None if the study has none.
+    """Content of the page of a study; a figure is None if the study has none.
 
     `failures` has a sentence for each part that could not be produced, which is missing then.
     """

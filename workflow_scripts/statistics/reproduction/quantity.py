@@ -40,7 +40,7 @@ class Quantity:
 
     @property
     def meaning(self) -> str:
-        """What `compute` returns, from its docstring; without one the phrase, which then has no placeholders."""
+        """Meaning of `compute`, from its docstring; without one the phrase, which then has no placeholders."""
         if self.compute.__doc__ is None:
             return self.phrase
         sentence = " ".join(self.compute.__doc__.partition("\n\n")[0].split())
