@@ -22,9 +22,10 @@ OTHER_PROCESSOR = "\x7fELF of another processor"
 
 @pytest.fixture(autouse=True)
 def _search_anew() -> Iterator[None]:
-    ffmpeg.find_program.cache_clear()
+    find_program = ffmpeg.find_program  # a test may put another in its place
+    find_program.cache_clear()
     yield
-    ffmpeg.find_program.cache_clear()
+    find_program.cache_clear()
 
 
 @pytest.fixture(params=[MISSING_LIBRARY, TOO_OLD, OTHER_PROCESSOR])

@@ -37,7 +37,7 @@ def run_studies(studies: Sequence[str], *, folder: Path, more: Mapping[str, Any]
 
 
 def snakemake(
-    folder: Path, *arguments: str, configfiles: Sequence[str] = (SMOKE, STUDIES)
+    folder: Path, *arguments: str, configfiles: Sequence[str] = (SMOKE, STUDIES), network: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run the workflow of a copy, two jobs at a time: networks this small train no faster in two threads."""
     threads = [f"{rule}=1" for rule in ("extract", "weigh", "pretrain", "evaluate_separation")]
@@ -49,7 +49,7 @@ def snakemake(
         text=True,
         timeout=900,
         check=False,
-        env={**os.environ, **WITHOUT_NETWORK},
+        env={**os.environ, **({} if network else WITHOUT_NETWORK)},
     )
 
 

@@ -896,7 +896,10 @@ def test_real_recordings_run_from_a_short_config(
         f"trim: {{{name}: {{dataset: {datasets}}}}}\n",
         encoding="utf-8",
     )
-    result = snakemake(finished, "--show-failed-logs", configfiles=(str(given), str(quick)))
+    configs = (str(given), str(quick))
+    fetched = snakemake(finished, "acquire_all", "--show-failed-logs", configfiles=configs, network=True)
+    assert fetched.returncode == 0, fetched.stdout[-3000:] + fetched.stderr[-8000:]
+    result = snakemake(finished, "--show-failed-logs", configfiles=configs)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
     cells = pd.read_csv(finished / f"results/{name}/statistics/cells.csv")
     assert set(cells.dataset) == set(datasets)
