@@ -32,12 +32,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_same_statistics_same_bytes(results: Results) -> None:
     first, second = run(results, name="first"), run(results, name="second")
-    names = {path.name for path in first.iterdir()}
+    files = {path.relative_to(first) for path in first.rglob("*") if path.is_file()}
+    names = {file.name for file in files if file.parent == Path()}
     kinds = ("csv", "md", "tex", "html")
     tables = {f"{name}.{kind}" for name in ("fig2", "reproduction") for kind in kinds}
     assert names == {*tables, "fig2_comparisons.csv", "index.md"}
-    for name in names:
-        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert {file.parts[:2] for file in files if file.parent != Path()} == {("latex", "fig2")}
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes()
 
 
 def test_the_csv_has_one_row_per_number_in_the_printed_unit(results: Results) -> None:

@@ -54,7 +54,7 @@ def test_a_missing_cell_leaves_its_reason_across_data_sets(tmp_path: Path) -> No
     tables = by_title(results)
     assert cells(tables["Across data sets"], "Verdict") == ["missing: not run (openmic)"] * 2
     assert "not compared (missing: not run (openmic))" in tables["Across data sets"].sentences[0]
-    assert cells(tables["Ranks over data sets"], "Evidence")[-1] == "missing: not run (openmic)"
+    assert cells(tables["Ranks over data sets"], "Evidence")[-1] == "missing: not run (OpenMIC)"
 
 
 def test_ranks_come_best_first_with_their_ties(tables: dict[str, SecondaryTable]) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.source import PACKAGE
+from workflow_scripts.report.number_format import CONFIDENCE
 
 SCHEMA_VERSION = 1  # of summary.json; rises when a key is removed or changes its meaning
 PAGE = PACKAGE.parent / "docs" / "summary.schema.json"
@@ -73,8 +74,8 @@ class NumberSummary(_Part):
     reason: str = Field(description="why it, or a part of it, is missing")
     caveat: str
     mean: Number
-    ci_low: Number = Field(description="lower end of the 95 % confidence interval")
-    ci_high: Number = Field(description="upper end of the 95 % confidence interval")
+    ci_low: Number = Field(description=f"lower end of the {CONFIDENCE} confidence interval")
+    ci_high: Number = Field(description=f"upper end of the {CONFIDENCE} confidence interval")
     variance_sources: str = Field(description="what the interval covers")
     std_error: Number
     n_trials: Count
@@ -104,7 +105,7 @@ class ComparisonSummary(_Part):
     caveat: str
     design: str
     mean: Number
-    ci_low: Number = Field(description="lower end of the 95 % confidence interval, not adjusted")
+    ci_low: Number = Field(description=f"lower end of the {CONFIDENCE} confidence interval, not adjusted")
     ci_high: Number
     p: Number
     p_holm: Number = Field(description="adjusted by Holm's method over the tests of the study")
