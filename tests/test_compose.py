@@ -116,11 +116,21 @@ def test_each_number_of_a_table_links_to_its_cells(results: Results) -> None:
     assert len(links) == 10
 
 
-def test_pages_of_an_earlier_run_are_removed(results: Results) -> None:
-    folder = run(results)
-    (folder / "studies" / "other.html").write_text("of a study that is no more", encoding="utf-8")
-    assert run(results) == folder
+def test_pages_of_an_earlier_run_are_removed_and_other_files_stay(results: Results) -> None:
+    whole = dict(results.manifest["studies"])
+    results.manifest["studies"]["other"] = results.manifest["studies"]["fig2"]
+    try:
+        folder = run(results, "twice")
+    finally:
+        results.manifest["studies"] = whole
+    assert (folder / "studies" / "other.html").is_file()
+    own = [folder / "notes.md", folder / "studies" / "mine.csv"]
+    for path in own:
+        path.write_text("of the user", encoding="utf-8")
+    assert run(results, "twice") == folder
     assert not (folder / "studies" / "other.html").exists()
+    assert (folder / "studies" / "fig2.html").is_file()
+    assert all(path.is_file() for path in own)
 
 
 def test_the_figure_is_inline_and_described(results: Results) -> None:

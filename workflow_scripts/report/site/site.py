@@ -27,31 +27,11 @@ from workflow_scripts.report.site.page import SitePage
 #: kinds of pages, in the order of the contents
 KINDS = (overview, reading, reproduction, studies, cells, data, jobs, provenance, columns, machine_files)
 ASSETS = "assets"
-WRITTEN = (
-    ".html",
-    ".json",
-    ".csv",
-    ".yaml",
-    ".ogg",
-    ".md",
-    ".tex",
-    ".pdf",
-    ".png",
-)  # endings of what pages are and link to
+LISTING = f"{ASSETS}/files.txt"  # paths of all files of the site, a line each: what the next one may remove
 #: templates that the shared files are joined from
 ASSET_FILES = {
-    "site.css": (
-        "style.css",
-        "site/site.css",
-        "site/overview.css",
-        "site/run.css",
-        "site/study.css",
-    ),
-    "site.js": (
-        "site/site.js",
-        "site/overview.js",
-        "site/reproduction.js",
-    ),
+    "site.css": ("style.css", *(f"site/{name}.css" for name in ("site", "overview", "run", "study"))),
+    "site.js": tuple(f"site/{name}.js" for name in ("site", "overview", "reproduction")),
 }
 
 
@@ -68,7 +48,7 @@ class Banner:
 
 
 def write_site(folder: Path, inputs: ReportInputs) -> None:
-    """Write all pages, the first one last, and remove those of an earlier run that are no more."""
+    """Write all pages, the first one last, and remove the files of an earlier site that are no more."""
     manifest = inputs.manifest
     banner = Banner(
         scale=manifest.scale,
@@ -79,19 +59,22 @@ def write_site(folder: Path, inputs: ReportInputs) -> None:
         n_planned=len(manifest.cells),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {f"{ASSETS}/{name}" for name, _ in _assets()}
+    paths = {LISTING}
     for name, text in _assets():
+        paths.add(f"{ASSETS}/{name}")
         _write(folder / ASSETS / name, text.encode())
     pages: list[SitePage] = []
     for kind in KINDS:
         for part in kind.pages(inputs):
-            paths.add(part.path)
             if isinstance(part, SitePage):
                 pages.append(part)
             else:
+                paths.add(part.path)
                 _write(folder / part.path, part.content)
     contents = _contents(pages)
+    paths |= {page.path for page in pages}
     _remove_others(folder, paths)
+    _write(folder / LISTING, "".join(f"{path}\n" for path in sorted(paths)).encode())
     for page in sorted(pages, key=lambda page: page.path == overview.PATH):
         template = environment().get_template(page.template)
         text = template.render(page=page, content=page.content, contents=contents, banner=banner, root=page.root)
@@ -130,7 +113,9 @@ def _contents(pages: Sequence[SitePage]) -> Mapping[str, list[SitePage]]:
 
 
 def _remove_others(folder: Path, paths: set[str]) -> None:
-    """Remove the files of an earlier site that the present one does not have; others in the folder stay."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in WRITTEN and path.is_file() and path.relative_to(folder).as_posix() not in paths:
-            path.unlink()
+    """Remove the files that an earlier site listed and the present one does not have; all others in the folder stay."""
+    listing = folder / LISTING
+    listed = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    for path in sorted({*listed} - paths):
+        if not Path(path).is_absolute() and ".." not in Path(path).parts:
+            (folder / path).unlink(missing_ok=True)
