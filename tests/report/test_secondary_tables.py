@@ -52,8 +52,8 @@ def test_a_missing_cell_leaves_its_reason_across_data_sets(tmp_path: Path) -> No
     results = full(tmp_path)
     Path(results.manifest["cells"][1]["path"]).unlink()
     tables = by_title(results)
-    assert cells(tables["Across data sets"], "Verdict") == ["missing: not run (openmic)"] * 2
-    assert "not compared (missing: not run (openmic))" in tables["Across data sets"].sentences[0]
+    assert cells(tables["Across data sets"], "Verdict") == ["missing: not run (OpenMIC)"] * 2
+    assert "not compared (missing: not run (OpenMIC))" in tables["Across data sets"].sentences[0]
     assert cells(tables["Ranks over data sets"], "Evidence")[-1] == "missing: not run (OpenMIC)"
 
 

@@ -44,7 +44,7 @@ def add_results(manifest: Manifest, folders: Sequence[Path]) -> list[str]:
     Everything is checked before anything is copied. Nothing that is here is changed; an evaluation appears as a whole.
     Raises `UserError` with the first reason why results do not belong to this plan.
     """
-    found: dict[Path, _FinishedCell] = {}
+    additions: dict[Path, _FinishedCell] = {}
     digests = _data_digests(manifest)
     read = functools.cache(find_record)  # many evaluations share a corpus
     lines = []
@@ -52,17 +52,17 @@ def add_results(manifest: Manifest, folders: Sequence[Path]) -> list[str]:
         if not (folder / EVALUATIONS).is_dir():
             raise UserError(f"--add {folder}: no folder {EVALUATIONS} in it: name the folder of another run's results")
         finished = list(_find_finished(manifest, folder))
-        new = [item for item in finished if not item.cell.path.is_file() and item.cell.path not in found]
+        new = [item for item in finished if not item.cell.path.is_file() and item.cell.path not in additions]
         for item in new:
             _require_fitting(item, digests)
             _require_equal_corpora(item, read)
             _require_no_leftovers(item.cell.path.parent)
-            found[item.cell.path] = item
+            additions[item.cell.path] = item
         lines.append(
             f"{folder}: {len(new):,} of {len(manifest.cells):,} planned evaluations added, "
             f"{len(finished) - len(new):,} more were here already"
         )
-    for item in found.values():
+    for item in additions.values():
         _copy(item)
     return lines
 

@@ -162,8 +162,8 @@ def _print_absent(record: dict, comparison: Comparison, setting: str) -> Printed
 
 
 def absence_reason(record: dict) -> str:
-    """Return state and reason of a row of statistics without numbers."""
-    return f"{MISSING if record['status'] == MISSING else NOT_COMPARABLE}: {record['reason']}"
+    """Return state and reason of a row of statistics without numbers, with the labels of data sets."""
+    return labels.reason(f"{MISSING if record['status'] == MISSING else NOT_COMPARABLE}: {record['reason']}")
 
 
 def sides(comparison: Comparison) -> tuple[str, str]:

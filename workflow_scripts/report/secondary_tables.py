@@ -177,7 +177,7 @@ def _rank_sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[s
 
 def _rank_cells(record: dict, measure: Measure) -> tuple[str, ...]:
     if record["status"] != MEASURED:
-        return "", "", "", "", "", labels.reason(comparison_text.absence_reason(record))
+        return "", "", "", "", "", comparison_text.absence_reason(record)
     low, high = int(record["rank_low"]), int(record["rank_high"])
     replicates = number_format.count(int(record["n"]), labels.variance_source(record["replicate"]))
     single = record["replicate"] == "trials" and record["n_pretraining_seeds"]
