@@ -54,7 +54,7 @@ NO_CELLS = pd.DataFrame({"status": []})
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What the results say of an encoder: its rows of the table of cells, and the data sets that it learned from.
+    """Results of an encoder: its rows of the table of cells, and the data sets that it learned from.
 
     `published` is the file or name of the checkpoint that was imported, empty without.
     """

@@ -1,4 +1,4 @@
-"""What spreadsheets save and editors leave in a csv is read, or ends in one line that says what to change."""
+"""Tables as spreadsheets and editors write them are read, or end in one line that says what to change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What would end a job after hours is told while planning: folders, csv, splits, classes, checkpoints and batches."""
+"""Planning reports mistakes that would end a job after hours: folders, csv, splits, classes, checkpoints, batches."""
 
 from __future__ import annotations
 

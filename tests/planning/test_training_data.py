@@ -1,4 +1,4 @@
-"""What an imported encoder was trained on is held against the data sets that it is tested on."""
+"""Training data of imported encoders are held against the data sets that they are tested on."""
 
 from __future__ import annotations
 

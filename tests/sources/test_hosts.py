@@ -32,7 +32,7 @@ UNUSED_PORT = 9  # discard: nothing listens there
 
 @dataclass
 class Answer:
-    """What came of a download."""
+    """Outcome of a download."""
 
     message: str = ""
     is_temporary: bool = False

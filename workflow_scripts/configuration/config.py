@@ -149,7 +149,7 @@ class Level:
 
 
 class ReportSettings(StrictModel):
-    """What the report includes."""
+    """Parts of the report that are left out unless they are asked for."""
 
     audio: bool = False
     """whether the page of a number plays the clips that it lists as mistakes: those of twins, and of data sets whose

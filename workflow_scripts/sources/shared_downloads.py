@@ -30,7 +30,7 @@ LOCK_SECONDS = 5.0  # between two looks at a lock: downloads take minutes to hou
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadSettings:
-    """Where the files of a loader may come from, and the names of those that some data set of the config downloads."""
+    """Sources of the files of a loader, and the names of those that some data set of the config downloads."""
 
     sources: tuple[DownloadSource, ...] = ()
     planned: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What was found: the comparisons of each study as sentences, the strongest first."""
+"""Answers of the studies: the comparisons of each as sentences, the strongest first."""
 
 from __future__ import annotations
 

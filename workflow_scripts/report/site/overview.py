@@ -22,7 +22,7 @@ PATH = "index.html"
 
 @dataclass(frozen=True, kw_only=True)
 class OverviewContent:
-    """What the first page shows; `untested` are the studies without comparisons, with their pages."""
+    """Content of the first page; `untested` are the studies without comparisons, with their pages."""
 
     facts: tuple[tuple[str, str], ...]
     answers: Mapping[str, Sequence[Answer]]  # by system
