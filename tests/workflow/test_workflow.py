@@ -897,7 +897,7 @@ def test_real_recordings_run_from_a_short_config(
         encoding="utf-8",
     )
     configs = (str(given), str(quick))
-    fetched = snakemake(finished, "acquire_all", "--show-failed-logs", configfiles=configs, network=True)
+    fetched = snakemake(finished, "--show-failed-logs", "acquire_all", configfiles=configs, network=True)
     assert fetched.returncode == 0, fetched.stdout[-3000:] + fetched.stderr[-8000:]
     result = snakemake(finished, "--show-failed-logs", configfiles=configs)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
