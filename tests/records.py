@@ -12,7 +12,7 @@ from workflow_scripts.core import checksums, result_files
 from workflow_scripts.core.errors import UserError
 
 SEALED = (".json", ".npy", ".npz", ".parquet", ".safetensors")
-TABLES = (result_files.TRIALS, result_files.LOSSES, result_files.QUARANTINE)
+TABLES = (result_files.TRIALS, result_files.VALIDATION, result_files.LOSSES, result_files.QUARANTINE)
 
 
 def seal(*paths: Path, record: Path | None = None, **content: Any) -> None:

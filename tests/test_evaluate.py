@@ -24,6 +24,7 @@ from workflow_scripts.encoders import pase
 from workflow_scripts.evaluation import end_to_end, trial_seeds
 from workflow_scripts.evaluation.task import TrialResult, TrialStore
 from workflow_scripts.statistics import metrics
+from workflow_scripts.statistics.validation_curves import read_curves
 
 SMALL = {"embedding": 16, "width": 0.1}
 COLUMNS = [
@@ -149,6 +150,25 @@ def test_a_repeated_job_writes_the_same_bytes_of_predictions(corpus, embeddings,
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize("training", [{}, {"criterion": "scores"}, {"classifiers": "binary", "patience": 1}])
+def test_the_validation_loss_of_every_epoch_is_stored(corpus, embeddings, tmp_path, training):
+    table = run(corpus, tmp_path / "out", config(max_epochs=9, **training), "--embeddings", embeddings)
+    curves = pd.read_csv(tmp_path / "out" / "validation.csv")
+    by_scores = "criterion" in training
+    assert [*curves] == ["trial", "epoch", "loss", "kept", *(("roc_auc", "pr_auc") if by_scores else ())]
+    for trial, curve in curves.groupby("trial"):
+        assert curve["epoch"].tolist() == [*range(1, len(curve) + 1)]
+        assert len(curve) == table.loc[table["trial"] == trial, "epochs"].iloc[0]
+        assert curve["kept"].sum() == pytest.approx(1, abs=1e-5)
+        if not training:
+            assert curve["kept"].argmax() == curve["loss"].argmin()
+    assert "validation.csv" in json.loads((tmp_path / "out" / "record.json").read_text())["sha256"]
+    read = read_curves(tmp_path / "out" / "validation.csv")
+    assert [curve.loss.tolist() for curve in read] == [rows["loss"].tolist() for _, rows in curves.groupby("trial")]
+    assert [curve.trial for curve in read] == [0, 1, 2]
+    assert {*read[0].scores} == ({"roc_auc", "pr_auc"} if by_scores else set())
+
+
 def test_the_record_contains_data_upstream_and_seeds(corpus, embeddings, tmp_path):
     run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
     record = json.loads((tmp_path / "out" / "record.json").read_text())
@@ -193,6 +213,8 @@ def test_a_killed_job_resumes_with_the_next_trial(corpus, tmp_path, monkeypatch)
     resumed = run(corpus, tmp_path / "out", job)
     assert trained == [0, 1, 1]
     assert resumed["value"].tolist() == whole["value"].tolist()
+    curves = [(tmp_path / name / "validation.csv").read_text() for name in ("whole", "out")]
+    assert curves[0] == curves[1]
 
 
 @pytest.mark.parametrize("damage", ["cut", "claims", "a byte", "another trial"])

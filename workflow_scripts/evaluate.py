@@ -1,4 +1,4 @@
-"""Train and test the trials of one cell: `trials.csv`, `predictions.npz`, `record.json` and, if kept, weights.
+"""Train and test the trials of one cell: `trials.csv`, `predictions.npz`, `validation.csv`, `record.json`, weights.
 
     python -m workflow_scripts.evaluate --config JSON --code DIGEST --corpus DIR --output DIR
         [--embeddings FILE.npy | --encoder-file FILE] [--threads N]
@@ -47,6 +47,7 @@ from workflow_scripts.pretraining.device import best_device, device_name
 from workflow_scripts.statistics.kept_heads import KeptHead, write_head
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.predictions import Predictions, write_predictions
+from workflow_scripts.statistics.validation_curves import write_curves
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -71,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     _require_planned_head_file(config)  # trials read it
     predictions = _predictions(task, results)
     write_predictions(arguments.output / result_files.PREDICTIONS, predictions, windows=results[0].windows)
+    write_curves(arguments.output / result_files.VALIDATION, [result.validation for result in results])
     table = _trials_table(task, results, config=config, record=record)
     files.write_text(arguments.output / result_files.TRIALS, table.to_csv(index=False))
     kept = _write_weights(arguments.output, task, results[0], config=config, code=arguments.code)
@@ -81,7 +83,8 @@ def main(argv: list[str] | None = None) -> None:
         seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
-    outputs = checksums(*(arguments.output / name for name in (result_files.TRIALS, result_files.PREDICTIONS, *kept)))
+    names = (result_files.TRIALS, result_files.PREDICTIONS, result_files.VALIDATION, *kept)
+    outputs = checksums(*(arguments.output / name for name in names))
     write_record(arguments.output / result_files.RECORD, content, files=outputs)
     task.store.clear()
 

@@ -64,6 +64,7 @@ def test_a_trial_in_a_stack_of_ten_equals_the_same_trial_alone(task):
     for trial in range(10):
         alone, alone_logits = fit(data, [trial])
         assert alone.epochs == [stack.epochs[trial]]
+        np.testing.assert_array_equal(alone.validation[0], stack.validation[trial])
         assert torch.equal(alone_logits[0], logits[trial])
 
 

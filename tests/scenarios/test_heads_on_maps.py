@@ -87,6 +87,9 @@ def test_the_first_trial_stores_its_windows(corpus, tmp_path, stub_stage):
         np.testing.assert_allclose(windows.starts[of_clip], 0.05 * np.arange(9), rtol=1e-6)
         np.testing.assert_allclose(windows.scores[of_clip].mean(axis=0), scores, atol=1e-3)  # float16
     again, _ = three_stage.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
+    assert len(first.validation) == first.epochs, "of both trainings"
+    assert first.validation[:, 1].sum() == 2, "an epoch of each is kept"
+    np.testing.assert_array_equal(again.validation, first.validation)
     assert dataclasses.asdict(again.windows).keys() == dataclasses.asdict(windows).keys()
     for name, value in vars(windows).items():
         np.testing.assert_array_equal(getattr(again.windows, name), value)

@@ -27,6 +27,7 @@ SEPARATION: Final = "separation.json"
 # of a cell
 TRIALS: Final = "trials.csv"
 PREDICTIONS: Final = "predictions.npz"
+VALIDATION: Final = "validation.csv"
 HEAD: Final = "head.safetensors"  # of the first trial, as `ENCODER` in the same folder
 # of the visualised filters of an encoder
 SPECTRA: Final = "spectra.npz"
@@ -53,7 +54,7 @@ def file_to_delete(path: Path) -> Path:
     It runs a job again for a missing output that another job reads, not for any output.
     """
     if (
-        path.name in (ENCODER, LOSSES, TRIALS, PREDICTIONS, HEAD, SPECTRA, RECORD)
+        path.name in (ENCODER, LOSSES, TRIALS, PREDICTIONS, VALIDATION, HEAD, SPECTRA, RECORD)
         or record_of(path).name == CORPUS_FACTS
     ):
         return path.parent

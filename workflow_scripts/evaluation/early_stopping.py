@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from workflow_scripts.core.errors import UserError
 
 
@@ -27,6 +29,7 @@ class EarlyStopping:
         self.epochs = 0
         self.best_epoch = 0
         self.phase_start = 0
+        self.history: list[tuple[float, ...]] = []  # loss and scores of each epoch
 
     @property
     def should_stop(self) -> bool:
@@ -53,9 +56,23 @@ class EarlyStopping:
                 f"trial {self.trial}: no class has validation clips with and without it, so there are no scores to "
                 "stop by: set criterion: loss in the protocol"
             )
+        self.history.append((loss, *scores))
         values = tuple(scores) or (-loss,)
         improved = not self.best or any(value > best for value, best in zip(values, self.best, strict=True))
         if improved:
             self.best = tuple(map(max, values, self.best or values))
             self.kept_loss, self.best_epoch = loss, self.epochs
         return improved
+
+
+def validation_curve(classifiers: Sequence[EarlyStopping]) -> np.ndarray:
+    """Return loss, share of the classifiers that keep it, and scores of each epoch of a trial, (epochs, values).
+
+    Means over the classifiers, each of which has its last values after it stopped.
+    """
+    epochs = max(classifier.epochs for classifier in classifiers)
+    curves = [
+        np.pad(classifier.history, ((0, epochs - classifier.epochs), (0, 0)), mode="edge") for classifier in classifiers
+    ]
+    kept = [np.arange(1, epochs + 1) == classifier.best_epoch for classifier in classifiers]
+    return np.insert(np.mean(curves, axis=0), 1, np.mean(kept, axis=0), axis=1).astype(np.float32)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.progress import track
-from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping
+from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping, validation_curve
 from workflow_scripts.evaluation.optimizers import build_optimizer
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 from workflow_scripts.evaluation.trial_models import TrialModel, build_model
@@ -62,12 +63,13 @@ def train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     return evaluate_model(model, fit, started=started)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """Epochs of a training, and the validation loss at the epoch that was kept."""
+    """Epochs of a training, the validation loss at the epoch that was kept, and the `validation_curve`."""
 
     epochs: int
     validation_loss: float
+    validation: np.ndarray
 
 
 def train_model(model: TrialModel) -> Fit:
@@ -96,7 +98,9 @@ def train_model(model: TrialModel) -> Fit:
             if stopping.update(*model.validate(valid)):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best)
-    return Fit(epochs=stopping.epochs, validation_loss=stopping.kept_loss)
+    return Fit(
+        epochs=stopping.epochs, validation_loss=stopping.kept_loss, validation=validation_curve([stopping])
+    )
 
 
 def evaluate_model(model: TrialModel, fit: Fit, *, started: float) -> TrialResult:
@@ -110,6 +114,7 @@ def evaluate_model(model: TrialModel, fit: Fit, *, started: float) -> TrialResul
         seconds=time.monotonic() - started,
         learning_rate=math.nan if settings.phases else settings.learning_rate,
         validation_loss=fit.validation_loss,
+        validation=fit.validation,
         windows=model.windows(rows) if model.trial == 0 else None,  # one trial is enough for figures
         weights=model.weights() if model.trial == 0 and model.cell.keeps_first else None,
     )

@@ -61,6 +61,7 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
             seconds=seconds,
             learning_rate=heads.learning_rates[trial],
             validation_loss=heads.validation_losses[trial],
+            validation=heads.validation[trial],
             weights=first if trial == 0 and cell.keeps_first else None,
         )
         for trial in range(cell.trials)

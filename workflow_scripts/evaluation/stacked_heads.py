@@ -19,7 +19,7 @@ from torch import Tensor
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
-from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping
+from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping, validation_curve
 from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.losses import class_losses, downstream_loss, validation_scores
 from workflow_scripts.evaluation.optimizers import build_optimizer
@@ -49,6 +49,7 @@ class TrainedHeads:
     epochs: list[int]
     learning_rates: list[float]
     validation_losses: list[float]  # at the epochs that were kept
+    validation: list[np.ndarray]  # of each epoch, as `validation_curve` has it
 
 
 def train_heads(
@@ -209,6 +210,7 @@ def _choose_rates(stacks: Sequence[Stack]) -> TrainedHeads:
         epochs=[stack.epochs(index) for index, stack in enumerate(chosen)],
         learning_rates=[stack.rate for stack in chosen],
         validation_losses=[stack.kept_loss(index) for index, stack in enumerate(chosen)],
+        validation=[validation_curve(stack.stoppings[index]) for index, stack in enumerate(chosen)],
     )
 
 

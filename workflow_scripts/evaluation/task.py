@@ -67,6 +67,7 @@ class TrialResult:
     seconds: float
     learning_rate: float = math.nan  # that the trial took; NaN if it had phases
     validation_loss: float = math.nan  # at the epoch that was kept
+    validation: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.float32))  # of `validation_curve`
     windows: Windows | None = None
     weights: TrialWeights | None = None
 
@@ -105,6 +106,7 @@ class TrialStore:
             return TrialResult(
                 scores=stored["scores"],
                 **numbers,
+                validation=stored["validation"],
                 windows=Windows.from_arrays(stored),
                 weights=TrialWeights.from_arrays(stored),
             )

@@ -16,7 +16,7 @@ from workflow_scripts.report.figure_inputs import LOSSES
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.separation import PrintedSeparation
 from workflow_scripts.report.site import predictions
-from workflow_scripts.statistics import trials
+from workflow_scripts.statistics import trials, validation_curves
 from workflow_scripts.statistics.reproduction import table as reproduction
 from workflow_scripts.statistics.tables import schema
 
@@ -232,9 +232,12 @@ MEANINGS = {
     "never": "share of resamples in which it is not better at the largest size",
     # pre-training
     "worker": "pretext task",
-    "epoch": "epoch of pre-training",
+    "epoch": "epoch of pre-training; validation.csv: of the trial, from 1",
     "encoder_rate": "learning rate of the encoder at the beginning of the epoch",
-    "loss": "loss without weight; losses: mean over runs",
+    "loss": "loss without weight; losses: mean over runs; validation.csv: on the validation clips after the epoch",
+    "kept": "share of the trial's classifiers whose weights are those after this epoch",
+    "roc_auc": "ROC-AUC on the validation clips, from 0 to 1, where the protocol stops by scores",
+    "pr_auc": "PR-AUC on the validation clips, from 0 to 1, where the protocol stops by scores",
     "weight": "weight of the loss",
     "runs": "pre-training seeds in the mean",
     "stem": "separated source",
@@ -271,6 +274,7 @@ def columns_of_files() -> dict[str, Sequence[str]]:
         "tables": ("unit", "half_width", "sentence", "claim", "meaning", "verdict_text", "evidence"),
         "separation": tuple(field.name for field in fields(PrintedSeparation)),
         "losses.csv of a run": tuple(LOSSES),
+        "validation.csv of a cell": validation_curves.COLUMNS,
         "audits": tuple(field.name for field in fields(Overlap)),
         "quarantine": ("clip", "reason"),
         "predictions of the report": predictions.columns(),

@@ -10,6 +10,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
 
@@ -47,4 +49,9 @@ def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     # a GPU need not hold both while the second learns
     del alone
     second = train_model(joint)
-    return evaluate_model(joint, replace(second, epochs=first.epochs + second.epochs), started=started)
+    both = replace(
+        second,
+        epochs=first.epochs + second.epochs,
+        validation=np.concatenate([first.validation, second.validation]),
+    )
+    return evaluate_model(joint, both, started=started)
