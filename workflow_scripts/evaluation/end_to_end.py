@@ -98,9 +98,7 @@ def train_model(model: TrialModel) -> Fit:
             if stopping.update(*model.validate(valid)):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best)
-    return Fit(
-        epochs=stopping.epochs, validation_loss=stopping.kept_loss, validation=validation_curve([stopping])
-    )
+    return Fit(epochs=stopping.epochs, validation_loss=stopping.kept_loss, validation=validation_curve([stopping]))
 
 
 def evaluate_model(model: TrialModel, fit: Fit, *, started: float) -> TrialResult:
