@@ -13,9 +13,7 @@ PROFILE := config/profiles/local
 
 # Made when missing, remade when the dependencies change, reused otherwise.
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Prelude needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	PYTHON=$(PYTHON) sh containers/install.sh $(VENV)
 	touch $@
 
 run: $(if $(CONFIG),$(VENV)/installed) ## run a config: make run CONFIG=config/demo.yaml [ARGS="TARGET -n"] [PROFILE=config/profiles/slurm]

@@ -9,7 +9,10 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
+from snakemake.settings.types import DeploymentMethod, RerunTrigger
+
 from workflow_scripts.audio import quarantine_limit
+from workflow_scripts.configuration import outside_paths
 from workflow_scripts.configuration.load import load
 from workflow_scripts.core import job_client, provenance, result_files
 from workflow_scripts.core.errors import UserError, format_message
@@ -67,10 +70,34 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.
 GPU = int(Path("/dev/nvidiactl").exists())
 
-PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
+# With the profile apptainer jobs run in an image, which has a Python of its own.
+IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+IMAGE = ROOT / "containers/prelude.sif"
+INTERPRETER = "python3" if IN_IMAGE else sys.executable
+
+PYTHON = f"{shlex.quote(INTERPRETER)} -m workflow_scripts"
 
 # For scripts that import torch: on this machine they are forks of one process that has imported it.
-JOB = shlex.join([sys.executable, "-I", "-S", job_client.__file__])
+JOB = shlex.join([INTERPRETER, "-I", "-S", job_client.__file__])
+
+if IN_IMAGE:
+
+    # Not without the profile: Snakemake would print for each run that it ignores the image.
+    container: str(IMAGE)
+
+    if workflow.is_main_process and not IMAGE.exists():
+        sys.exit(
+            format_message(
+                f"{IMAGE} is missing: build the image, or link to it (docs/slurm.md)"
+            )
+        )
+    outside_paths.bind([CONFIG.model_dump(mode="json"), str(ROOT)])
+
+
+# An image runs no job again, nor does its absence: digests alone say what is out of date.
+type(workflow).rerun_triggers = property(
+    lambda own: own.dag_settings.rerun_triggers - {RerunTrigger.SOFTWARE_ENV}
+)
 
 
 def scenarios(*, train_encoder):

@@ -51,6 +51,6 @@ onstart:
     stops += FINDINGS.oversized if workflow.local_exec else []
     if stops:
         sys.exit(format_message(stops[0]))
-    if workflow.local_exec:
+    if workflow.local_exec and not IN_IMAGE:  # its jobs would run outside the image
         global JOB_SERVER  # its standard input stays open until Snakemake ends
         JOB_SERVER = job_server.start()

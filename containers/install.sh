@@ -1,0 +1,10 @@
+#!/bin/sh
+# Make the virtual environment FOLDER with the packages of pyproject.toml in the versions of constraints.txt:
+#     [PYTHON=python3.11] sh containers/install.sh FOLDER
+# The Makefile and the recipes of images call it, so that all have the same packages.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Prelude needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+"$python" -m venv "$1"
+"$1/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
