@@ -26,6 +26,7 @@ from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.acquisition import LOCK, read_acquisition
 from workflow_scripts.sources.inventory import require_unchanged_copy
 from workflow_scripts.sources.listing import list_folder
+from workflow_scripts.sources.stated_checksums import describe_differences
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,7 +45,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
     require_unchanged_copy(arguments.acquired, root=acquired.root)
     loader = registry.load("dataset", config.loader)
     index = loader.index(acquired.root, registry.options(loader, config.options))
-    unused = _describe_unused(acquired.root, index) if acquired.source == "local" else ""
+    notes = _describe_copy(acquired.root, index) if acquired.source == "local" else []
     facts = build_corpus(
         index,
         root=acquired.root,
@@ -55,7 +56,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
             sample_rate=config.sample_rate,
             clip_seconds=config.clip_seconds,
             files=acquired.digest,
-            notes=(unused,) if unused else (),
+            notes=tuple(filter(None, notes)),
         ),
         processes=arguments.threads,
     )
@@ -67,11 +68,11 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
     write_record(arguments.output / result_files.RECORD, content, files=checksums(facts_file))
 
 
-def _describe_unused(root: Path, index: DatasetIndex) -> str:
-    """Describe the files below the folder of a local data set that are neither clips nor listed as unusable."""
+def _describe_copy(root: Path, index: DatasetIndex) -> list[str]:
+    """Describe the files of a local data set that are neither clips nor listed as unusable, and those that differ."""
     paths = (index.clips["path"], index.excluded["clip"], *(pd.Series(stem.paths) for stem in index.stems.values()))
     unused = list_folder(root).describe_unused({str(path) for column in paths for path in column})
-    return f"files that no clip uses: {unused}" if unused else ""
+    return [f"files that no clip uses: {unused}" if unused else "", describe_differences(root, index.md5)]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.audio.recordings import write_tone
 from tests.datasets.files import put, touch
+from workflow_scripts import acquire, prepare
+from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets import extended_ballroom as ballroom
@@ -127,6 +132,33 @@ def test_no_xml_and_no_audio(tmp_path):
         ballroom.index(write(tmp_path, thirteen(), audio=False), ballroom.Options())
     with pytest.raises(UserError, match="'eight' is not allowed; allowed: nine, all"):
         registry.options(ballroom, {"classes": "eight"})
+
+
+def test_files_that_differ_from_the_checksums_of_the_xml_are_counted(tmp_path, capsys):
+    """As when the shop has replaced a preview; copies in other formats cannot be compared."""
+    copy = tmp_path / "copy"
+    names = [f"{100 + i}" for i in range(len(NINE) * 3)]
+    files = {name: write_tone(copy / dance / f"{name}.mp3", 0.2) for name, dance in zip(names, NINE * 3, strict=True)}
+    other = files[names[-1]]
+    files[names[-1]] = write_tone(other.with_suffix(".wav"), 0.2)
+    other.unlink()
+    md5 = {name: hashlib.md5(path.read_bytes()).hexdigest() for name, path in files.items()}
+    wrong = {names[0]: "0" * 32, names[1]: "1" * 32, names[-1]: "2" * 32}
+    dances = {dance: [] for dance in NINE}
+    for name, dance in zip(names, NINE * 3, strict=True):
+        dances[dance].append(song(name).replace("0123", (wrong.get(name) or md5[name]).upper()))
+    write(copy, dances, audio=False)
+    config = {"dataset": "dances", "loader": "extended_ballroom", "options": {}, "source": "local"}
+    given = json.dumps({**config, "path": str(copy)})
+    acquire.main(["--code", "c", "--config", given, "--output", str(tmp_path / "data")])
+    acquired = ["--acquired", str(tmp_path / "data/acquired.json"), "--output", str(tmp_path / "corpus")]
+    prepare.main(["--code", "c", "--config", json.dumps({**config, "sample_rate": 16000}), *acquired])
+    (note,) = [note for note in Corpus(tmp_path / "corpus").facts.notes if "MD5" in note]
+    place = f"{NINE[0]}/{names[0]}.mp3"
+    assert note.startswith(f"2 of 26 files differ from the MD5 that the data set states, such as {place} ({md5['100']}")
+    assert "0" * 32 in note
+    assert note in capsys.readouterr().err
+    assert Corpus(tmp_path / "corpus").facts.clips == len(names)
 
 
 @pytest.mark.skipif(not TRACKS.is_file(), reason="the list of real tracks is not at hand")

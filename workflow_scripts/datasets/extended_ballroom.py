@@ -37,6 +37,7 @@ LICENSE = "none stated: previews of commercial recordings, for research; bring y
 REMOTES: dict[str, Remote] = {}
 
 NAME = "extendedballroom_v1.1.xml"
+ORIGINAL = ".mp3"  # format of the files whose checksums the xml states
 #: the four smallest classes, dropped as Wu et al. (2021, section 3.5) do after Jeong et al. (2017)
 DROPPED = frozenset(("Slowwaltz", "Pasodoble", "Salsa", "Wcswing"))
 ALL_CLASSES = frozenset(
@@ -58,11 +59,15 @@ class Options(LevelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BallroomSong:
-    """One `song` element of the xml; `repetitions` are the ids of the songs marked as repeats of it."""
+    """One `song` element of the xml; `repetitions` are the ids of the songs marked as repeats of it.
+
+    `md5` is that of its mp3, empty if none is stated.
+    """
 
     song: str
     dance: str
     repetitions: tuple[str, ...]
+    md5: str = ""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
@@ -104,6 +109,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
         labels=one_hot([song.dance for song, *_ in rows], classes=sorted({song.dance for song in songs}), clips=clips),
         excluded=excluded_table(excluded),
         notes=(f"{xml.name} lacks {', '.join(missing)}: the original has thirteen classes",) if missing else (),
+        md5={path: song.md5 for song, path, *_ in rows if song.md5 and path.lower().endswith(ORIGINAL)},
     )
 
 
@@ -127,6 +133,7 @@ def read_songs(xml: Path) -> list[BallroomSong]:
             song=song.get("id", "").strip(),
             dance=dance.tag,
             repetitions=tuple(child.get("id", "").strip() for child in song if child.tag in REPETITIONS),
+            md5=song.get("hash", "").strip(),
         )
         for dance in tree
         for song in dance.iter("song")

@@ -51,7 +51,8 @@ class DatasetIndex:
     the same order, one float32 column per class: 1, 0 or NaN if unobserved (multilabel); one 1 per row
     (multiclass); no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in
     the corpus's quarantine. `stems` maps the name of each source to its files, if the data set has stems. `notes` are
-    sentences on what is no clip and was passed over.
+    sentences on what is no clip and was passed over. `md5` maps the paths of files to the checksums that the data set
+    states for them.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class DatasetIndex:
     excluded: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EXCLUDED_COLUMNS), dtype=object))
     stems: Mapping[str, Stem] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    md5: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the columns, their order and that clip ids are unique."""
