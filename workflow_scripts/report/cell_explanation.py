@@ -102,6 +102,10 @@ class StoredTrials:
         self._rows = trials.groupby(list(FACTORS), sort=False).indices if len(trials) else {}
         self._columns = {str(name): trials[name].to_numpy() for name in trials}
 
+    def __contains__(self, cell: PlannedCell) -> bool:
+        """Whether a cell has trials."""
+        return cell.key in self._rows
+
     def of(self, cell: PlannedCell) -> Mapping[str, Sequence[Any]] | None:
         """Return the columns of a cell's trials; None if it has none."""
         rows = self._rows.get(cell.key)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser import hidden_width, open_page, run_browser, serious_faults
-from tests.report.site.composed_site import compose_site
+from tests.report.site.composed_site import compose_site, store_curves
 from tests.synthetic_results import full
 from workflow_scripts import draw
 from workflow_scripts.report.renderers import TEMPLATES
@@ -29,6 +29,8 @@ def browser() -> Iterator[Any]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = full(tmp_path_factory.mktemp("results"))
     results.manifest["studies"]["fig2"]["title"] = "An <img src=x onerror=alert(1)> in a long title " * 3
+    for place in range(len(results.manifest["cells"])):
+        store_curves(results, place)
     folder = compose_site(results)  # computes the statistics that the figure is drawn from
     arguments = ["--manifest", results.manifest_file(), "--statistics", str(results.folder / "statistics")]
     draw.main([*arguments, "--output", str(results.folder / "figures")])

@@ -19,8 +19,13 @@ class CellLinks(Mapping[Key, str]):
         """List the pages of all cells of a manifest."""
         self.groups: dict[Key, list[PlannedCell]] = {}
         for cell in manifest.cells:
-            self.groups.setdefault(tuple(cell.factors[factor] for factor in METHOD_FACTORS), []).append(cell)
+            self.groups.setdefault(self.key(cell), []).append(cell)
         self._paths = {key: f"{FOLDER}/{digest(key)}.html" for key in self.groups}
+
+    @staticmethod
+    def key(cell: PlannedCell) -> Key:
+        """Return the levels of a cell's method."""
+        return tuple(cell.factors[factor] for factor in METHOD_FACTORS)
 
     def __getitem__(self, key: Key) -> str:
         """Return the path of a page."""

@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.report import labels
 from workflow_scripts.report.cell_explanation import CellExplanation, PrintedNumber, explain_cell
-from workflow_scripts.report.site import studies
+from workflow_scripts.report.site import studies, validation_panels
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SiteFile, SitePage
 from workflow_scripts.report.site.predictions import PredictionFiles, PredictionsPart
+from workflow_scripts.report.site.validation_panels import Panel
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvesPart:
+    """Panels of the validation curves of a cell, or why they could not be read."""
+
+    panels: tuple[Panel, ...]
+    fault: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +34,7 @@ class CellContent:
     numbers: tuple[tuple[str, PrintedNumber], ...]  # with the path of the study's page
     cells: tuple[CellExplanation, ...]
     predictions: tuple[PredictionsPart, ...]  # of each cell
+    curves: tuple[CurvesPart, ...]  # of each cell
 
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
@@ -43,8 +53,14 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
             numbers=tuple((studies.path(number.study), number) for number in inputs.numbers.get(key, ())),
             cells=tuple(_explain(cell, inputs) for cell in inputs.links.groups[key]),
             predictions=tuple(parts),
+            curves=tuple(_draw_curves(cell, inputs) for cell in inputs.links.groups[key]),
         )
         yield SitePage(path=path, title=_title(key), template="site/cell.html.j2", content=content)
+
+
+def _draw_curves(cell: PlannedCell, inputs: ReportInputs) -> CurvesPart:
+    stored = inputs.curves(cell)
+    return CurvesPart(panels=validation_panels.draw_cell(stored.curves), fault=stored.fault)
 
 
 def _explain(cell: PlannedCell, inputs: ReportInputs) -> CellExplanation:

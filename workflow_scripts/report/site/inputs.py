@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.added_results import read_origin
 from workflow_scripts.planning.attempts import Attempts, read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
-from workflow_scripts.planning.manifest import Manifest, PlannedJob, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study
 from workflow_scripts.report import costs, failures, renderers, status, study_table
 from workflow_scripts.report.cell_explanation import PrintedNumber, StoredTrials, print_numbers
 from workflow_scripts.report.failures import Failure
@@ -25,6 +26,22 @@ from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import MISSING, read_table
+from workflow_scripts.statistics.validation_curves import ValidationCurve, read_curves
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCurves:
+    """Validation curves of a cell, none if it keeps none, or why they could not be read."""
+
+    curves: tuple[ValidationCurve, ...] = ()
+    fault: str = ""
+
+
+def _read_curves(cell: PlannedCell) -> StoredCurves:
+    try:
+        return StoredCurves(curves=tuple(read_curves(cell.path.with_name(result_files.VALIDATION))))
+    except (UserError, OSError) as error:
+        return StoredCurves(fault=str(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +96,16 @@ class ReportInputs:
         """Every number of the tables, by the levels of its method."""
         tables = [(study, self.tables[study.name]) for study in self.manifest.studies]
         return print_numbers([(study, table) for study, table in tables if isinstance(table, Table)])
+
+    def curves(self, cell: PlannedCell) -> StoredCurves:
+        """Return the validation curves of a cell that has trials; read once for all pages that show them."""
+        if cell.key not in self._curves:
+            self._curves[cell.key] = _read_curves(cell) if cell in self.trials else StoredCurves()
+        return self._curves[cell.key]
+
+    @functools.cached_property
+    def _curves(self) -> dict[tuple[str, ...], StoredCurves]:
+        return {}
 
     def find_record(self, path: Path) -> dict[str, Any] | None:
         """Read the record of a job once for all pages that show it; None if there is none."""

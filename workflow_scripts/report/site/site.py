@@ -30,7 +30,7 @@ ASSETS = "assets"
 LISTING = f"{ASSETS}/files.txt"  # paths of all files of the site, a line each: what the next one may remove
 #: templates that the shared files are joined from
 ASSET_FILES = {
-    "site.css": ("style.css", *(f"site/{name}.css" for name in ("site", "overview", "run", "study"))),
+    "site.css": ("style.css", *(f"site/{name}.css" for name in ("site", "overview", "run", "study", "panels"))),
     "site.js": tuple(f"site/{name}.js" for name in ("site", "overview", "reproduction")),
 }
 

@@ -26,6 +26,7 @@ from workflow_scripts.report.site.page import SiteFile, SitePage
 from workflow_scripts.report.site.study_classes import ClassReader, ClassResults
 from workflow_scripts.report.site.study_curves import fraction_curves, loss_curves
 from workflow_scripts.report.site.study_files import StudyFiles
+from workflow_scripts.report.site.validation_panels import StudyPanels, draw_study
 from workflow_scripts.report.study_table import Table
 
 FOLDER = "studies"
@@ -94,6 +95,7 @@ class StudyContent:
     figure: PrintedFigure | None
     fractions: PrintedFigure | None
     losses: PrintedFigure | None
+    validation: StudyPanels | None
     classes: Sequence[ClassResults]
     separation: separation.SeparationTable
     cell_links: CellLinks  # pages of the numbers, by the levels of their method
@@ -129,12 +131,13 @@ def _content(study: Study, inputs: ReportInputs, reader: ClassReader, files: Stu
         "figure": partial(_read_figure, study, inputs),
         "figure of the shares of labels": partial(fraction_curves, study, evidence),
         "figure of the losses": partial(loss_curves, study, evidence),
+        "validation curves": partial(draw_study, study, inputs),
         "table of the classes": partial(_read_classes, study, inputs, reader),
     }
     produced: dict[str, Any] = {"table": StudyResults(table) if isinstance(table, Table) else table}
     for name, produce in parts.items():
         produced[name] = failures.attempt(produce, name=f"the {name} of {study.name}")
-    results, figure, fractions, losses, classes = (
+    results, figure, fractions, losses, validation, classes = (
         None if isinstance(part, Failure) else part for part in produced.values()
     )
     return StudyContent(
@@ -143,6 +146,7 @@ def _content(study: Study, inputs: ReportInputs, reader: ClassReader, files: Stu
         figure=figure,
         fractions=fractions,
         losses=losses,
+        validation=validation,
         classes=classes or (),
         separation=separation.of_study(study, inputs.manifest),
         cell_links=reader.links,
