@@ -173,9 +173,16 @@ def job_params(job):
     }
 
 
-def show(path, category, *, caption, **labels):
-    """Mark a result for Snakemake's own report (`snakemake --report`), under a category and with a caption."""
+def show(path, category, *, caption, htmlindex=None, **labels):
+    """Mark a result for Snakemake's own report (`snakemake --report`), under a category and with a caption.
+
+    `htmlindex` is the first page of a folder.
+    """
     captions = f"{workflow.basedir}/rules/captions"
     return report(
-        path, caption=f"{captions}/{caption}.rst", category=category, labels=labels
+        path,
+        caption=f"{captions}/{caption}.rst",
+        category=category,
+        labels=labels,
+        htmlindex=htmlindex,
     )

@@ -10,7 +10,16 @@ rule compose:
         audits=expand(rules.audit.output, dataset=PLAN.audits),
         separations=SEPARATIONS,
     output:
-        page=show(PLAN.layout.report, "Report", caption="page", page="overview"),
+        page=PLAN.layout.report,
+        # All pages and their shared files, which `snakemake --report report.zip` packs as they are. `update`: files
+        # that others put into the folder stay; the command removes those of its own that are no more.
+        site=show(
+            update(directory(str(Path(PLAN.layout.report).parent))),
+            "Report",
+            caption="page",
+            htmlindex=Path(PLAN.layout.report).name,
+            page="overview",
+        ),
     log:
         "<logs>/compose.log",
     localrule: True
@@ -19,5 +28,5 @@ rule compose:
         figures=PLAN.layout.figures,  # empty if no study has a figure
     shell:
         '{PYTHON}.compose --code {params.code} --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
-        ' --figures {params.figures:q} --output "$(dirname {output.page:q})" &> {log:q}'
+        " --figures {params.figures:q} --output {output.site:q} &> {log:q}"
         " && rm -rf {UNFINISHED.results:q}"

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,11 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     )._workflow.rules
     files = {rule.name: [list(map(str, rule.output)), list(map(str, rule.log))] for rule in rules}
     (inputs,) = [list(map(str, rule.input)) for rule in rules if rule.name == "acquire_all"]
-    print(json.dumps([files, inputs]))
+    marks = {
+        str(output): [mark.category, mark.htmlindex, Path(mark.caption.get_path_or_uri(secret_free=True)).is_file()]
+        for rule in rules for output in rule.output if (mark := output.flags.get("report"))
+    }
+    print(json.dumps([files, inputs, marks]))
 """
 
 
@@ -127,16 +132,16 @@ EXPECTED = {
         [f"{LAYOUT.figures}/{name}.{ending}" for name in STUDIES for ending in layout.FIGURE_FORMATS],
         LAYOUT.log("draw"),
     ),
-    "compose": ([LAYOUT.report], LAYOUT.log("compose")),
+    "compose": ([LAYOUT.report, str(Path(LAYOUT.report).parent)], LAYOUT.log("compose")),
 }
 
 
 @pytest.fixture(scope="module")
-def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str]]:
-    """Outputs and logs of all rules, and the inputs of `acquire_all`."""
+def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str], dict[str, list]]:
+    """Outputs and logs of all rules, the inputs of `acquire_all`, and marks of outputs for Snakemake's own report."""
     command = [sys.executable, "-c", SCRIPT, json.dumps(CONFIG)]
-    rules, inputs = json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True).stdout)
-    return rules, inputs
+    rules, inputs, marks = json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True).stdout)
+    return rules, inputs, marks
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +174,16 @@ def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, 
 def test_one_target_fetches_all_that_needs_the_network_and_no_twin_or_copy(workflow) -> None:
     downloaded = ("musdb18", "magnatagatune_filtered")
     assert workflow[1] == [LAYOUT.acquisition_record(name) for name in sorted(downloaded)]
+
+
+def test_the_report_of_snakemake_has_all_pages_tables_comparisons_and_figures_with_captions(workflow) -> None:
+    marks = workflow[2]
+    study = STUDIES[0]
+    assert marks.pop(str(Path(LAYOUT.report).parent)) == ["Report", "index.html", True], "with all that lies below it"
+    tables = {f"{LAYOUT.tables}/{name}.{ending}" for name in (study, "reproduction") for ending in ("html", "csv")}
+    expected = dict.fromkeys(tables, "Tables") | {f"{LAYOUT.tables}/{study}_comparisons.csv": "Comparisons"}
+    expected |= {f"{LAYOUT.figures}/{study}.{ending}": "Figures" for ending in ("svg", "csv")}
+    assert marks == {path: [category, None, True] for path, category in expected.items()}
 
 
 def test_folders_are_taken_from_the_config_in_one_spelling() -> None:
