@@ -15,7 +15,6 @@ from tests.programs import FakePrograms
 from tests.snakemake_events import RecordedRun
 from workflow_scripts import status
 from workflow_scripts.configuration.load import load
-from workflow_scripts.core.provenance import digest
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction.statements import load_statements
@@ -112,7 +111,7 @@ def test_a_report_of_another_plan_or_of_older_trials_is_not_the_end(monkeypatch,
     monkeypatch.setattr(status.status, "list_statuses", lambda *_, **__: [])  # all are done
     for cell in manifest.cells:
         write(str(cell.path), "")
-    plans = [plan.layout.manifest(digest(manifest.to_json())), f"{plan.layout.statistics}/plan.json"]
+    plans = [plan.layout.manifest(manifest.digest), f"{plan.layout.statistics}/plan.json"]
     for path, text in zip([*plans, plan.layout.report], ["plan", "plan", "page"], strict=True):
         write(path, text)
     status.main(CONFIG)

@@ -21,7 +21,6 @@ from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.provenance import digest
 from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.job_logs import read_end
@@ -67,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _is_reported(plan: Plan, manifest: Manifest) -> bool:
     """Return whether the statistics are those of this plan, and there is a report that is newer than all trials."""
-    planned = Path(plan.layout.manifest(digest(manifest.to_json())))
+    planned = Path(plan.layout.manifest(manifest.digest))
     used, report = Path(plan.layout.statistics) / MANIFEST, Path(plan.layout.report)
     if not all(file.is_file() for file in (planned, used, report)) or planned.read_bytes() != used.read_bytes():
         return False
@@ -76,7 +75,7 @@ def _is_reported(plan: Plan, manifest: Manifest) -> bool:
 
 def queue() -> dict[str, str]:
     """Return the state of the user's SLURM jobs by number; empty if there is no SLURM or it does not answer."""
-    question = ["squeue", "--me", "--noheader", "--format=%i|%T|%M|%r"]
+    question = ["squeue", "--me", "--array", "--noheader", "--format=%i|%T|%M|%r"]
     try:
         answer = subprocess.run(
             question, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=TIMEOUT

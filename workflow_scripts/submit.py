@@ -68,10 +68,11 @@ def _submit(command: Sequence[str], script: str | None) -> subprocess.CompletedP
 def _find_job(command: Sequence[str]) -> tuple[bool, str | None]:
     """Return whether the controller answers, and the number of the job if an earlier submission was accepted after all.
 
-    The name, which is unique to a workflow run, and the comment (rule and wildcards) identify the job.
+    The name, which is unique to a workflow run, and the comment (rule and wildcards, or the number of an array)
+    identify the job.
     """
     name, comment = (_option(command, flag) for flag in ("--job-name", "--comment"))
-    question = ["squeue", "--noheader", f"--name={name}", "--states=PENDING,CONFIGURING,RUNNING", "--format=%i|%k"]
+    question = ["squeue", "--noheader", f"--name={name}", "--states=PENDING,CONFIGURING,RUNNING", "--format=%F|%k"]
     answer = subprocess.run(question, capture_output=True, **AS_ARGUMENTS, check=False)
     jobs = dict(line.split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
     return answer.returncode == 0, next((number for number, other in jobs.items() if other == comment), None)

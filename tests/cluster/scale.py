@@ -1,6 +1,6 @@
 """Load test: many cheap jobs through SLURM, a tenth of them with a fault, and a report of their outcomes.
 
-    python -m tests.cluster.scale [--jobs 1000]
+    python -m tests.cluster.scale [--jobs 1000] [--arrays]
 
 Jobs are polled as often as in the profile, so that the controller's load is the one users cause.
 """
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.cluster import slurm
-from tests.cluster.workflow import MockWorkflow
+from tests.cluster.workflow import ARRAYS, MockWorkflow
 
 FAULTS = ("fails", "dies", "half", "cancelled")
 FAULT_SHARE = 0.1
@@ -37,9 +37,9 @@ class ScaleReport:
     requests: dict[str, int]  # to the controller, by kind
 
 
-def prepare(folder: Path, *, jobs: int, fast_polling: bool, seed: int = 0) -> MockWorkflow:
+def prepare(folder: Path, *, jobs: int, fast_polling: bool, arrays: bool, seed: int = 0) -> MockWorkflow:
     """Make a workflow in which every tenth job has one fault."""
-    workflow = MockWorkflow(folder, jobs=jobs, fast_polling=fast_polling)
+    workflow = MockWorkflow(folder, jobs=jobs, arguments=ARRAYS if arrays else (), fast_polling=fast_polling)
     rng = random.Random(seed)
     for number in rng.sample(range(jobs), round(FAULT_SHARE * jobs)):
         workflow.plan_fault(number, rng.choice(FAULTS))
@@ -76,10 +76,13 @@ def main() -> None:
     """Run the load test and print its report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
-    jobs = parser.parse_args().jobs
+    parser.add_argument("--arrays", action="store_true", help="submit the jobs as arrays")
+    arguments = parser.parse_args()
+    jobs = arguments.jobs
     slurm.start_cluster()
     with tempfile.TemporaryDirectory(prefix="prelude-scale-") as folder:
-        report = run(prepare(Path(folder) / "mock", jobs=jobs, fast_polling=False), seconds=30 * jobs)
+        workflow = prepare(Path(folder) / "mock", jobs=jobs, fast_polling=False, arrays=arguments.arrays)
+        report = run(workflow, seconds=30 * jobs)
     for name, value in asdict(report).items():
         print(f"{name}: {value}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm
-from tests.cluster.workflow import TIMEOUT_SECONDS, MockWorkflow
+from tests.cluster.workflow import ARRAYS, TIMEOUT_SECONDS, MockWorkflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
@@ -104,13 +104,14 @@ def test_only_jobs_with_faults_are_run_again(faulty_workflow, number, kind):
     assert len(faulty_workflow.results(number)) == 1
 
 
-def test_a_users_mistake_is_not_retried_and_stops_no_other_job(mock):
-    workflow = mock(jobs=2)
+def test_a_users_mistake_in_an_array_is_not_retried_and_stops_no_other_job(mock):
+    workflow = mock(jobs=2, arguments=ARRAYS)
     workflow.plan_fault(0, "mistaken")
     assert not workflow.start().finish(), workflow.log
     assert [len(workflow.start_ids(number)) for number in range(2)] == [1, 1]
     assert len(workflow.results(1)) == 1
     assert "an error that a retry would not fix" in workflow.log
+    assert workflow.log.count("Submitted array job") == 1
 
 
 def test_a_node_may_go_down_and_come_back(mock):

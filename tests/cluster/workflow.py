@@ -16,6 +16,7 @@ from workflow_scripts.submit import REFUSED
 
 PROFILE = REPOSITORY / "config" / "profiles" / "slurm"
 MOCK = REPOSITORY / "tests" / "cluster" / "mock" / "Snakefile"
+ARRAYS = ("--slurm-array-jobs=all",)
 TIMEOUT_SECONDS = 240.0  # until a workflow counts as hung: several times the duration of the slowest
 
 

@@ -45,12 +45,18 @@ class Plugin(ModuleType):
                     job.state = states.get(job.external_jobid)
                     yield job
 
+            def run_jobs(self, jobs: list[Any]) -> None:
+                raise NotImplementedError
+
+            cancel_jobs = run_jobs
+
             def report_job_error(self, job_info: Any, msg: str = "") -> None:
                 plugin.reported.append((job_info.job.restart_times > job_info.job._attempt - 1, msg))
 
         plugin.query_job_status, plugin.get_min_job_age, plugin.Executor = query_job_status, get_min_job_age, Executor
         plugin.get_submit_command = lambda job, *, name: f"sbatch --job-name {name} {job}"
         plugin.validate_account = lambda account, logger: account
+        plugin.set_gres_string = plugin.validate_slurm_extra = plugin.validate_or_get_slurm_job_id = str
 
 
 @pytest.fixture
@@ -97,11 +103,16 @@ def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched_plugin):
     assert plugin_patch.FAILED not in [seen(plugin, "1")[0] for _ in range(6)]
 
 
-def test_each_task_of_an_array_that_waits_has_a_line_of_its_own(patched_plugin):
-    """In one line, `7_[2-3]`, no task would be seen: the watch would count them as lost and cancel them."""
-    plugin = patched_plugin({"7_2": "PENDING"})
-    assert seen(plugin, "7_2") == ["PENDING"]
-    assert plugin.questions == ["squeue --name run --array"]
+def test_tasks_of_an_array_that_wait_are_not_lost(patched_plugin):
+    """They are one line: the watch would count them as lost and cancel them."""
+    plugin = patched_plugin(*[{"7_[2-3,9%5]": "PENDING", "7_1": "RUNNING"} for _ in range(4)])
+    assert [seen(plugin, "7_1", "7_9") for _ in range(4)] == [["RUNNING", "PENDING"]] * 4
+
+
+def test_sacct_is_asked_for_the_numbers_of_tasks(patched_plugin):
+    plugin = patched_plugin({"7_2": "FAILED"})
+    asyncio.run(plugin.query_job_status("sacct -X --format=JobIdRaw,State --name run", LOGGER))
+    assert plugin.questions == ["sacct -X --format=JobID,State --name run"]
 
 
 def test_jobs_that_nobody_waits_for_are_left_alone(patched_plugin):

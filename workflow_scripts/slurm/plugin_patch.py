@@ -14,6 +14,7 @@
   as it was unless it exceeded a limit.
 - Snakemake is killed: its jobs continue, and the next Snakemake would start them a second time. The patch cancels them
   first. Pre-training then saves its state and resumes from it.
+- Job arrays lose jobs and results: `job_arrays` replaces them, and states are asked for task by task.
 """
 
 from __future__ import annotations
@@ -34,13 +35,17 @@ from types import ModuleType
 from typing import Any
 
 from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError
+from workflow_scripts.slurm.job_arrays import JobArrays
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 DISTRIBUTION = "snakemake-executor-plugin-slurm"
 LOWEST_VERSION = "2.7.1"  # earlier ones lack validate_account
 #: functions that the patches replace: internal to the plugin, so that a later version may lack one
-FUNCTIONS = ("query_job_status", "get_submit_command", "validate_account", "get_min_job_age")
-METHODS = ("check_active_jobs", "report_job_error")
+FUNCTIONS = (
+    *("query_job_status", "get_submit_command", "validate_account", "get_min_job_age"),
+    *("set_gres_string", "validate_slurm_extra", "validate_or_get_slurm_job_id"),
+)
+METHODS = ("check_active_jobs", "report_job_error", "run_jobs", "cancel_jobs")
 WARNING = signal.SIGUSR1  # sent before the time limit, by --signal of the profile
 # A job that returns to the queue needs a moment; three answers take at least two minutes.
 ANSWERS_BEFORE_LOST = 3
@@ -77,6 +82,7 @@ def patch_plugin() -> None:
         plugin.Executor.report_job_error = _count_attempts(plugin.Executor.report_job_error)
         plugin.validate_account = lambda account, logger: account  # type: ignore[attr-defined]  # noqa: ARG005
         plugin.get_min_job_age = _ask_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
+        JobArrays(plugin).install()
 
 
 def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
@@ -205,14 +211,18 @@ class _JobWatch:
         self._gone: Counter[str] = Counter()
 
     async def __call__(self, command: str, logger: Any) -> tuple[dict[str, str], float]:
-        if command.startswith("squeue "):
-            command += " --array"  # otherwise tasks that wait are one line, under a number that nobody waits for
+        command = command.replace("JobIdRaw", "JobID")  # of sacct: raw numbers do not tell the tasks of an array
         states, seconds = await self._ask(command, logger)
         while states is None:
             logger.warning("The SLURM controller does not answer: asking again; jobs continue.")
             await asyncio.sleep(SECONDS_BETWEEN_QUESTIONS)
             states, seconds = await self._ask(command, logger)
+        # tasks that wait are one line, such as 7_[2-5], under a number that nobody waits for
+        pending = {number.partition("_[")[0]: state for number, state in states.items() if "_[" in number}
         for job in self.awaited:
+            array = job.partition("_")[0]
+            if job not in states and array in pending:
+                states[job] = pending[array]
             if job in states and states[job] not in GONE:
                 self._gone.pop(job, None)
                 continue

@@ -1,7 +1,9 @@
 # One job: number, output, mem_mb. Its result depends on the number alone.
 set -euo pipefail
 number=$1 output=$2
-echo "$SLURM_JOB_ID" >> "starts/$number"
+job=$SLURM_JOB_ID
+if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
+echo "$job" >> "starts/$number"
 while [ -e "hold/$number" ]; do sleep 0.2; done
 if [ -e "faults/$number" ]; then
     kind=$(cat "faults/$number")
@@ -12,7 +14,7 @@ if [ -e "faults/$number" ]; then
         dies) kill -KILL $$ ;;
         half) echo 12 > "$output"; kill -KILL $PPID $$ ;; # a half-written file, and the Snakemake of the job dies too
         hungry) echo hungry > "faults/$number"; head --bytes=1500M /dev/zero | tail | { sleep 5; wc --bytes; } > /dev/null ;;
-        cancelled) scancel "$SLURM_JOB_ID"; sleep 60 ;;
+        cancelled) scancel "$job"; sleep 60 ;;
     esac
 fi
 result=$(echo "$number" | sha256sum | cut -c 1-16)
