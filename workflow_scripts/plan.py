@@ -35,12 +35,14 @@ from workflow_scripts.planning.cost_records import MeasuredJob, read_measured_jo
 from workflow_scripts.planning.input_checks import check_inputs
 from workflow_scripts.planning.manifest import Program
 from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.queue import count_jobs
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
 GIT_SECONDS = 20  # git compares all files of the checkout, which may lie on a slow network disk
 GIGABYTE = 1e9
+GPU = "cuda"  # begins the name of a device that is one
 NO_RECORDS = (
     "No records of finished jobs, so no hours: first `make run CONFIG=config/pilot.yaml` (docs/paper-scale.md), then "
     "add --records results/pilot; results/reference/medium_cpu, which ships, has a few stages on two CPU cores."
@@ -105,6 +107,7 @@ def _show(plan: Plan, records: list[MeasuredJob], console: PlainConsole) -> None
         unknown = f", and {space.unknown} of unknown size" if space.unknown else ""
         console.print(f"{space.kind}: {space.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
     console.print(_sum_up(estimates, spaces), highlight=False)
+    console.print(_describe_queue(plan, estimates), highlight=False, soft_wrap=True)
     console.print(NOTES, style="dim")
     if not records:
         console.print(NO_RECORDS, highlight=False)
@@ -123,6 +126,21 @@ def _sum_up(estimates: Sequence[costs.CostEstimate], spaces: Sequence[costs.Disk
     without = f" and {unsized:,} files of unknown size" if unsized else ""
     parts += [f"{sum(space.size for space in spaces) / GIGABYTE:,.0f} GB{without}"]
     return f"In all: {sum(cost.jobs for cost in estimates):,} jobs: {', '.join(parts)}"
+
+
+def _describe_queue(plan: Plan, estimates: Sequence[costs.CostEstimate]) -> str:
+    """Return one line: jobs in the queue of a cluster, GPU hours as far as a GPU was measured, and submissions."""
+    queued = count_jobs(plan)
+    with_gpu = {jobs.rule: jobs.jobs for jobs in queued if jobs.on_gpu}
+    measured = [cost for cost in estimates if cost.stage in with_gpu and cost.device.startswith(GPU)]
+    unknown = sum(with_gpu.values()) - sum(cost.jobs - cost.unknown for cost in measured)
+    hours = f"{sum(cost.hours for cost in measured):,.0f} GPU hours" if measured else "GPU hours"
+    total = sum(jobs.jobs for jobs in queued)
+    return (
+        f"On a cluster: {total:,} jobs, {sum(with_gpu.values()):,} of them on a GPU ({hours}"
+        f"{f', {unknown:,} jobs not measured' if measured and unknown else '' if measured else ' not measured'}); "
+        f"{total:,} submissions, with slurm-array-jobs: all about {sum(jobs.arrays for jobs in queued):,}"
+    )
 
 
 def _parse_config(text: str) -> Any:

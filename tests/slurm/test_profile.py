@@ -10,6 +10,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 
 from tests.checkout import REPOSITORY
 from tests.cluster import slurm
+from workflow_scripts.planning import queue
 
 LONGEST = 2880  # minutes: what many partitions allow
 
@@ -42,9 +43,15 @@ def test_rules_without_a_gpu_have_a_partition_of_their_own() -> None:
         for rule, resources in profile["set-resources"].items()
     }
     with_gpu = {rule for rule, resources in profile["set-resources"].items() if "gres" in resources}
+    assert with_gpu == queue.GPU_RULES
     assert set(partitions) == submitted
     assert {partition for rule, partition in partitions.items() if rule in with_gpu} == {slurm.PARTITION}
     assert {partition for rule, partition in partitions.items() if rule not in with_gpu} == {slurm.WITHOUT_GPU}
+
+
+def test_a_plan_counts_arrays_as_large_as_the_profile_allows() -> None:
+    profile = yaml.safe_load((REPOSITORY / "config/profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    assert profile["jobs"] == queue.MAX_TASKS
 
 
 class Resources(dict):
