@@ -99,6 +99,10 @@ type(workflow).rerun_triggers = property(
     lambda own: own.dag_settings.rerun_triggers - {RerunTrigger.SOFTWARE_ENV}
 )
 
+# Before the commands of jobs, and in none of them, so that copies on the nodes' disks run no job again.
+if CONFIG.stage:
+    JOB = f"{PYTHON}.stage {shlex.quote('' if CONFIG.stage is True else CONFIG.stage)} {JOB}"
+
 
 def scenarios(*, train_encoder):
     """Return a pattern of the scenarios that do, or do not, train the encoder."""

@@ -58,6 +58,8 @@ Folder = Annotated[
     _matches(rf"(?!-)(?!.*[{{}}<>]){PATH}", "a path of at most 1,000 characters without { } < >, not beginning with -"),
     AfterValidator(os.path.expanduser),
 ]
+#: folder of a node, whose variables it may name
+NodeFolder = Annotated[str, _matches(rf"(?=[/$]){PATH}", "an absolute path, which may begin with a variable ($TMPDIR)")]
 #: share of the training labels
 Fraction = Annotated[str, _matches(FRACTION.pattern, f"{ALLOWED}, or an entry of fractions")]
 #: name of an entry of `fractions`
