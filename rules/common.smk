@@ -91,7 +91,13 @@ if IN_IMAGE:
                 f"{IMAGE} is missing: build the image, or link to it (docs/slurm.md)"
             )
         )
-    outside_paths.bind([CONFIG.model_dump(mode="json"), str(ROOT)])
+    outside_paths.bind(
+        [
+            CONFIG.model_dump(mode="json"),
+            str(ROOT),
+            os.path.expandvars(f"{CONFIG.stage}"),
+        ]
+    )
 
 
 # An image runs no job again, nor does its absence: digests alone say what is out of date.
