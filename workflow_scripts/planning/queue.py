@@ -56,10 +56,10 @@ def _list_jobs(plan: Plan) -> Iterator[tuple[str, Hashable]]:
     for corpus, rate, _ in plan.features:
         yield "extract", (corpus, rate)
     for run in plan.pretrained_runs:
-        corpus = (run.corpus, plan.levels.sample_rate(run))
+        source = (run.corpus, plan.levels.sample_rate(run))
         if plan.levels.weights_source(run):
-            yield "weigh", corpus
-        yield "pretrain", run if plan.levels.weights_source(run) else corpus
+            yield "weigh", source
+        yield "pretrain", run if plan.levels.weights_source(run) else source
     for run in plan.separation_runs:
         yield "evaluate_separation", run
     for run, _ in plan.embedding_jobs:
