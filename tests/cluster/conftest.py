@@ -20,3 +20,6 @@ def cluster() -> Iterator[None]:
     yield
     if not was_running:
         slurm.stop_cluster()
+        assert not slurm.FOLDER.exists(), "state and logs"
+        assert not (slurm.CONFIGURATION / "slurm.conf").exists(), "settings"
+        assert [daemon for daemon in (slurm.CONTROLLER, slurm.NODE) if daemon.process_id is not None] == []

@@ -28,6 +28,7 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 CONFIGURATION = Path("/etc/slurm")
 MUNGE = Path("/run/munge")
 FOLDER = Path(tempfile.gettempdir()) / "prelude-slurm"
+STARTED_MUNGE = FOLDER / "started_munge"  # there if munged was started here
 MARK = "ClusterName=prelude"  # distinguishes this configuration from that of a site
 PARTITION, WITHOUT_GPU, URGENT = "gpu", "cpu", "urgent"
 TIMEOUT_SECONDS = 60.0  # daemons answer within two
@@ -82,7 +83,10 @@ MESSAGES = {
         "look:    squeue --me -o '%i %T %M %k'\n"
         "stop:    make slurm-down"
     ),
-    "down": f"SLURM is stopped and its settings are removed; the packages {', '.join(PACKAGES)} are still there",
+    "down": (
+        "SLURM is stopped, with its jobs; its settings, state and logs are removed\n"
+        f"packages that are still there:  apt-get purge {' '.join(PACKAGES)}"
+    ),
 }
 
 
@@ -150,6 +154,7 @@ def stop_cluster() -> None:
             wait_until(lambda: not run("squeue", "--noheader"), "jobs do not end")
     NODE.stop()
     CONTROLLER.stop()
+    _stop_munge()
     shutil.rmtree(FOLDER, ignore_errors=True)
     config_file = CONFIGURATION / "slurm.conf"
     if config_file.exists() and config_file.read_text().startswith(MARK):
@@ -233,6 +238,16 @@ def _start_munge() -> None:
     MUNGE.mkdir(exist_ok=True)
     shutil.chown(MUNGE, "munge")
     subprocess.run(["/usr/sbin/runuser", "--user", "munge", "--", "/usr/sbin/munged"], check=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    STARTED_MUNGE.touch()
+
+
+def _stop_munge() -> None:
+    """Stop munged if it was started here: another program may use one that was running before."""
+    if STARTED_MUNGE.exists():
+        with contextlib.suppress(OSError, ValueError):  # it has ended by itself
+            os.kill(int((MUNGE / "munged.pid").read_text()), signal.SIGTERM)
+        wait_until(lambda: not (MUNGE / "munged.pid").exists(), "munged does not stop")
 
 
 def main() -> None:

@@ -190,6 +190,19 @@ def test_a_killed_snakemake_can_be_started_again(mock):
     assert len(workflow.results(0)) == 1, "nothing is done twice"
 
 
+def test_an_interruption_cancels_all_jobs_and_the_next_start_goes_on(mock):
+    workflow = mock(jobs=3, arguments=ARRAYS)
+    workflow.hold(0)
+    workflow.start()
+    slurm.wait_until(lambda: workflow.start_ids(0), lambda: f"no start: {workflow.log}", seconds=TIMEOUT_SECONDS)
+    workflow.process.send_signal(signal.SIGINT)
+    assert not workflow.finish(), workflow.log
+    slurm.wait_until(lambda: not workflow.jobs, lambda: f"jobs are left: {workflow.jobs}")
+    workflow.release(0)
+    assert workflow.start().finish(), workflow.log
+    assert workflow.table == expected_table(3)
+
+
 def test_the_daemon_of_a_node_may_be_killed(mock):
     workflow = mock()
     start_held_job(workflow)
