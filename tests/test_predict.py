@@ -16,7 +16,7 @@ import soundfile
 
 from tests.corpora import write_corpus
 from workflow_scripts import embed, evaluate, predict
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -134,6 +134,17 @@ def test_no_recording_is_overwritten(tmp_path):
         with pytest.raises(UserError, match=r"--output: .* is there and no csv or JSON"):
             predict.main(["--cell", str(tmp_path), "b.wav", "--output", str(output)])
     assert recording.read_bytes() == b"sound"
+
+
+@pytest.mark.skipif(not Path("/proc/1").is_dir(), reason="no /proc")
+def test_a_place_that_cannot_be_written_to_is_named_before_anything_is_predicted(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for output in (tmp_path / "pipe", Path("/proc/x/a.csv")):
+        with pytest.raises(SystemExit):
+            run_command(lambda: predict.main(["--cell", str(tmp_path), "b.wav", "--output", str(output)]))  # noqa: B023
+        error = capsys.readouterr().err
+        assert re.fullmatch(r"prelude: (\S*/pipe is a device, a pipe or|/proc/x cannot be used) .*\n", error)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_long_recordings_are_scored_in_parts_of_bounded_length(tmp_path, capsys, monkeypatch):

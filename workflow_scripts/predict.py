@@ -29,7 +29,7 @@ from workflow_scripts.core.checksums import CHECKSUMS, read_record, require_unch
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import EXIT_USER_ERROR, NOTE, UserError, format_message, run_command
-from workflow_scripts.core.files import write_text
+from workflow_scripts.core.files import prepare_place, write_text
 from workflow_scripts.core.result_files import ENCODER, HEAD, RECORD
 from workflow_scripts.core.streams import encodable
 from workflow_scripts.evaluation.crops import Crops
@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     output: Path | None = arguments.output
     if output is not None and output.exists() and (output.is_dir() or output.suffix.lower() not in OUTPUT_SUFFIXES):
         raise UserError(f"--output: {output} is there and no csv or JSON, such as a recording: choose another file")
+    if output is not None:
+        prepare_place(output)  # before the work for it
     head = read_head(arguments.cell / HEAD)
     encoder = _load_encoder(arguments.cell)
     tasks = [DecodeTask(path=path, sample_rate=encoder.sample_rate) for path in arguments.files]

@@ -45,7 +45,7 @@ def name_damage(path: Path, *, remedy: str) -> Iterator[None]:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; report a `UserError`, a full disk, a forbidden file or a wrong path in one line on stderr, and exit.
+    """Call `main`; report a `UserError`, a full disk, or a file or folder that cannot be used in one line, and exit.
 
     The exit code is 2, or 75 for a `TemporaryError`.
     """
@@ -64,6 +64,8 @@ def run_command(main: Callable[[], None]) -> None:
             _stop(f"no permission for {where}: ask its owner, or choose another folder for data and results")
         if error.errno in WRONG_PATH:
             _stop(f"{where} cannot be used ({error.strerror}): move away what is there, or choose another path")
+        if error.filename is not None:  # such as a folder below /proc, where none can be made
+            _stop(f"{where} cannot be used ({error.strerror}): check this path, or choose another")
         raise
 
 

@@ -35,9 +35,10 @@ MAX_NOTE_BYTES = 1 << 14  # notes beside a file name a holder or a version: some
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; sync it and replace `path` on success, remove it on failure.
 
-    Raises `OSError` that names `path` on a full disk, whichever library was writing.
+    Raises `OSError` that names `path` on a full disk, whichever library was writing, and `UserError` as
+    `prepare_place`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    prepare_place(path)
     with name_full_disk(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".partial{path.suffix}")
     os.close(handle)
@@ -51,6 +52,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def prepare_place(path: Path) -> None:
+    """Make the folder of a file to write; `UserError` for a device or a pipe, which a file would take the place of."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is a device, a pipe or a socket: choose another path")
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
