@@ -1,29 +1,23 @@
 import json
 import os
 import tarfile
-import types
 from pathlib import Path
 
 import pytest
 
 from tests.sources.server import Site, serve_site
+from tests.toy_level import install_toy_level
 from workflow_scripts import acquire
 from workflow_scripts.core import checksums, provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import hold_lock
-from workflow_scripts.levels import registry
-from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.acquisition import read_acquisition
 from workflow_scripts.sources.remotes import Remote
 
 
 @pytest.fixture
 def level(monkeypatch):
-    """A toy level in place of the real ones; its attributes are set by the test."""
-    module = types.ModuleType("workflow_scripts.datasets.toy")
-    module.Options, module.SIZE = LevelOptions, None
-    monkeypatch.setattr(registry, "load", lambda factor, name: module)
-    return module
+    return install_toy_level(monkeypatch)
 
 
 def run(root, *, code="c0de", **config):

@@ -16,6 +16,7 @@ PROFILES = [REPOSITORY / "config/profiles" / name / "config.yaml" for name in ("
 MISTAKES = {
     "misspelt": (["--configfile", "config/demoo.yaml"], "no such file (did you mean config/demo.yaml?)"),
     "misspelt behind an equals sign": (["--configfile=config/demoo.yaml"], "no such file (did you mean"),
+    "no name near it": (["--configfile", "oven.yaml", "-n"], "no such file\n"),
     "without its folder": (["--configfile", "demo.yaml", "-n"], "no such file (did you mean config/demo.yaml?)"),
     "second of two": (["--configfiles", "config/demo.yaml", "mine.yaml"], "mine.yaml: no such file"),
     "rule as target": (

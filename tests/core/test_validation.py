@@ -106,6 +106,8 @@ def test_the_nearest_name_is_offered() -> None:
     assert (
         unknown("encoder", "Pase", ["cpc", "pase"]) == "unknown encoder 'Pase' (did you mean pase?); allowed: cpc, pase"
     )
+    message = unknown("key", "evaluation", ["augmentations", "protocols"])
+    assert message == "unknown key 'evaluation'; allowed: augmentations, protocols", "neither is near enough"
     assert unknown("encoder", "wavenet", []) == "unknown encoder 'wavenet'; allowed: none"
     require_known("cpc", ["cpc"], kind="encoder", where="x")
     with pytest.raises(UserError, match=r"^x: unknown encoder 'cpd' \(did you mean cpc\?\); allowed: cpc$"):

@@ -21,12 +21,12 @@ from tests.checkout import REPOSITORY
 from tests.datasets import test_fma
 from tests.datasets.files import put
 from tests.sources.server import Site, serve_site
+from tests.toy_level import install_toy_level
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import hold_lock
 from workflow_scripts.datasets import fma
-from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources import shared_downloads
 from workflow_scripts.sources import unpack as unpack_module
@@ -46,11 +46,7 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture
 def level(monkeypatch):
-    """A toy level in place of the real ones."""
-    module = types.ModuleType("workflow_scripts.datasets.toy")
-    module.Options, module.SIZE = ToyOptions, None
-    monkeypatch.setattr(registry, "load", lambda factor, name: module)
-    return module
+    return install_toy_level(monkeypatch, ToyOptions)
 
 
 @pytest.fixture

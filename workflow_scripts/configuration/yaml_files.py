@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import find_similar
 
 MERGE_KEY, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 #: what YAML 1.1 makes of text without quotes, some of which few expect: yes, 1:30, 010, dates
@@ -48,10 +48,10 @@ def _name_kind(content: object) -> str:
 def _suggest(path: Path) -> str:
     """Name the config file, beside this one or among those that ship, whose name it may be misspelt from."""
     files = {
-        file.name: file for folder in (SHIPPED, path.parent) for file in folder.glob("*") if file.suffix in SUFFIXES
+        file.stem: file for folder in (SHIPPED, path.parent) for file in folder.glob("*") if file.suffix in SUFFIXES
     }
-    names = difflib.get_close_matches(path.name, files, n=1)
-    return f" (did you mean {files[names[0]]}?)" if names else ""
+    name = find_similar(path.stem, files)
+    return f" (did you mean {files[name]}?)" if name else ""
 
 
 def merge(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from workflow_scripts.core.errors import UserError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+# Share of the letters that a misspelt name has in common with the one that was meant: two of three, as in base and
+# baseline, or cpd and cpc. With fewer, `augmentations` would be offered for `evaluation`.
+SIMILARITY = 0.66
 #: limits of pydantic's error context and how they read
 LIMITS = {
     "gt": "above {}",
@@ -133,8 +136,13 @@ def suggest(name: object, names: Iterable[object]) -> str:
     if not isinstance(name, str):  # numbers are not misspelt
         return ""
     by_lower_case = {str(allowed).lower(): str(allowed) for allowed in names}
-    similar = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    return f" (did you mean {by_lower_case[similar[0]]}?)" if similar else ""
+    similar = find_similar(name.lower(), by_lower_case)
+    return f" (did you mean {by_lower_case[similar]}?)" if similar else ""
+
+
+def find_similar(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some names that another may be misspelt from; None if none is similar."""
+    return next(iter(difflib.get_close_matches(name, [*names], n=1, cutoff=SIMILARITY)), None)
 
 
 def require_known(name: object, allowed: Iterable[object], *, kind: str, where: str) -> None:

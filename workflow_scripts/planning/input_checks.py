@@ -6,7 +6,6 @@ are prepared; of very large ones only the folder is looked for.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import NOTE, UserError
+from workflow_scripts.core.validation import find_similar
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.levels.dataset_index import DatasetIndex, describe_lack_of_classes
 from workflow_scripts.planning.plan import Plan
@@ -167,8 +167,8 @@ def _describe_absence(path: Path, kind: str) -> str:
     if path.exists():
         return f"{path} is a file: give the folder that holds the audio; unpack an archive"
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    similar = difflib.get_close_matches(path.name, beside, n=1)
-    return f"{path}: no such {kind}" + (f" (did you mean {path.with_name(similar[0])}?)" if similar else "")
+    similar = find_similar(path.name, beside)
+    return f"{path}: no such {kind}" + (f" (did you mean {path.with_name(similar)}?)" if similar else "")
 
 
 def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
