@@ -188,6 +188,39 @@ class TaskResult(BaseModel):
     prelude: dict[str, Any]
 
 
+class ModelMeta(BaseModel):
+    """Facts of a model with the keys of MTEB's `model_meta.json`, which refuses others; null: not known.
+
+    `experiment_kwargs` is MTEB's key for what has none of its own.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())  # `model_type` is MTEB's name
+
+    name: str
+    revision: str | None
+    release_date: None = None
+    languages: None = None
+    loader: None = None
+    n_parameters: int | None
+    memory_usage_mb: float | None
+    max_tokens: None = None
+    embed_dim: int | None
+    license: str | None = None  # nobody states one of weights that are trained here
+    open_weights: bool | None = None
+    public_training_code: str | None = None
+    public_training_data: None = None
+    framework: list[str] = ["PyTorch"]
+    reference: None = None
+    similarity_fn_name: None = None
+    use_instructions: bool = False
+    training_datasets: list[str] | None
+    adapted_from: str | None
+    superseded_by: None = None
+    modalities: list[str] = ["audio"]
+    model_type: list[str] = ["dense"]
+    experiment_kwargs: dict[str, Any]
+
+
 def as_json(model: BaseModel) -> bytes:
     """Return a model as the content of a JSON file, without numbers that JSON lacks."""
     return (json.dumps(_finite(model.model_dump(mode="json")), indent=1, ensure_ascii=True) + "\n").encode()
@@ -212,10 +245,10 @@ def select(model: type[BaseModel], rows: pd.DataFrame, **more: Iterable[object])
 
 def result_path(model: Sequence[str], task: Sequence[str]) -> str:
     """Return the path of a result below its folder, from the levels of the model and of the task."""
-    return f"{_name(model)}/{_name(task)}.json"
+    return f"{name_of(model)}/{name_of(task)}.json"
 
 
-def _name(levels: Sequence[str]) -> str:
+def name_of(levels: Sequence[str]) -> str:
     """Return a file name of levels, which are segments of paths; a digest ends one that would be too long."""
     name = "__".join(level for level in levels if level != "none") or "none"
     return (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import seal
 from tests.report.aggregated_study import statistics
 from tests.report.site.test_cells import compose_report
 from tests.synthetic_results import CODE, Results, factors, full
@@ -66,7 +67,7 @@ def test_the_schema_of_the_documentation_and_of_the_report_is_that_of_the_model(
 
 
 def test_each_number_has_a_result_with_the_keys_of_mteb(report: Path) -> None:
-    files = sorted((report / "results").rglob("*.json"))
+    files = sorted(path for path in (report / "results").rglob("*.json") if path.name != "model_meta.json")
     names = {path.relative_to(report / "results").as_posix() for path in files}
     assert "audioset_music__pase__WLPMCT__equal__wu2021/openmic__linear__frozen__100pct__wu2021.json" in names
     assert len(files) == 4, "that of the missing number is not there"
@@ -81,13 +82,44 @@ def test_each_number_has_a_result_with_the_keys_of_mteb(report: Path) -> None:
         assert scores.main_score == content["scores"]["test"][0]["macro_f1"] == pytest.approx(sum(values) / 10)
 
 
+def test_each_model_has_its_facts_with_the_keys_of_mteb(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    encoder, embedded = tmp_path / "pretrained" / "encoder.safetensors", tmp_path / "embeddings" / "openmic.npy"
+    for path, facts in ((encoder, {"parameters": {"encoder": 1_048_576}}), (embedded, {"size": 256})):
+        path.parent.mkdir()
+        path.write_bytes(b"weights")
+        seal(path, **facts)
+    jobs = [["pretrain", str(encoder), str(encoder.with_name("record.json")), "log"]]
+    jobs.append(["embed", str(embedded), str(embedded.with_suffix(".json")), "log"])
+    results.manifest["jobs"] = jobs
+    results.manifest["cells"][1]["jobs"] = [0, 1]
+    results.manifest["datasets"] = {"audioset_music": {"license": "CC BY 4.0"}}
+    statistics(results)
+    folder = compose_report(results) / "results"
+    metas = {path.parent.name: read(path) for path in folder.rglob("model_meta.json")}
+    assert {*metas} == {path.name for path in folder.iterdir()}, "every model"
+    keys = set("name revision release_date languages loader n_parameters memory_usage_mb max_tokens embed_dim".split())
+    keys |= set("license open_weights public_training_code public_training_data framework reference".split())
+    keys |= set("similarity_fn_name use_instructions training_datasets adapted_from superseded_by".split())
+    assert keys | {"modalities", "model_type", "experiment_kwargs"} == {*metas["pase"]}, "MTEB refuses others"
+    trained = metas["audioset_music__pase__WLPMCT__equal__wu2021"]
+    assert trained["name"] == "prelude/audioset_music__pase__WLPMCT__equal__wu2021"
+    assert (trained["n_parameters"], trained["memory_usage_mb"], trained["embed_dim"]) == (1_048_576, 4.0, 256)
+    assert trained["training_datasets"] == ["audioset_music"]
+    assert trained["experiment_kwargs"]["training_data_license"] == "CC BY 4.0"
+    sha256 = read(encoder.with_name("record.json"))["sha256"][encoder.name]
+    assert trained["experiment_kwargs"]["encoder_sha256"] == [sha256]
+    assert trained["revision"] is not None
+    assert (metas["pase"]["revision"], metas["pase"]["training_datasets"]) == (None, [])
+
+
 def test_two_seeds_of_a_method_are_one_result(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
     for seed in range(2):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, float("nan"), 0.7])
     statistics(results)
-    (path,) = (compose_report(results) / "results").rglob("*.json")
+    (path,) = (compose_report(results) / "results").rglob("*__*__*.json")
     (scores,) = read(path)["scores"]["test"]
     assert scores["main_score"] is None, "undefined in one trial"
     assert [experiment["pretrain_seed"] for experiment in scores["scores_per_experiment"]] == ["0"] * 3 + ["1"] * 3

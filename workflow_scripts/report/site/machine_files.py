@@ -1,4 +1,4 @@
-"""Files of the site for other programs: `summary.json` with its schema, and a result like MTEB's for each number."""
+"""Files of the site for other programs: `summary.json` with its schema, and models and results in the form of MTEB."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any
 from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES
-from workflow_scripts.planning.manifest import Manifest, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
 from workflow_scripts.report import costs, labels, summary
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.report.site import studies
+from workflow_scripts.report.site import model_meta, studies
 from workflow_scripts.report.site.cell_links import CellLinks, Key
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SiteFile
+from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
-SUMMARY, SCHEMA, RESULTS = "summary.json", "summary.schema.json", "results"
+SUMMARY, SCHEMA, RESULTS, MODEL_META = "summary.json", "summary.schema.json", "results", "model_meta.json"
 NOTE = (
     f"Rates are from 0 to 1; intervals are {CONFIDENCE} confidence intervals, and cover the variance sources stated. "
     "Numbers with the source twin are of synthetic data and must not be compared with published numbers."
@@ -36,6 +37,7 @@ def pages(inputs: ReportInputs) -> Iterator[SiteFile]:
     paths = _result_paths(inputs)
     for key, path in paths.items():
         yield SiteFile(path=path, content=summary.as_json(_result(key, inputs)))
+    yield from _models(paths, inputs)
     yield SiteFile(path=SUMMARY, content=summary.as_json(_summarise(inputs, paths)))
     yield SiteFile(path=SCHEMA, content=summary.render_schema().encode())
 
@@ -53,6 +55,18 @@ def _result_paths(inputs: ReportInputs) -> dict[Key, str]:
             written.add(path)
             paths[key] = f"{RESULTS}/{_id(key, inputs.links)}.json" if taken else path
     return paths
+
+
+def _models(paths: Mapping[Key, str], inputs: ReportInputs) -> Iterator[SiteFile]:
+    """Yield the facts of each model that has results, in their folder."""
+    models: dict[tuple[str, ...], list[PlannedCell]] = {}
+    for key in paths:
+        levels = dict(zip(METHOD_FACTORS, key, strict=True))
+        models.setdefault(tuple(levels[factor] for factor in MODEL_FACTORS), []).extend(inputs.links.groups[key])
+    sources = sources_of(inputs.manifest)
+    for model, cells in models.items():
+        meta = model_meta.describe_model(summary.name_of(model), cells, inputs, sources=sources)
+        yield SiteFile(path=f"{RESULTS}/{summary.name_of(model)}/{MODEL_META}", content=summary.as_json(meta))
 
 
 def _id(key: Key, links: CellLinks) -> str:
