@@ -127,7 +127,7 @@ def test_paths_outside_the_working_folder_are_named_for_the_image(tmp_path, monk
     config |= {"sets": [{"path": str(music), "list": "list.csv"}, {"path": "~/own"}, {"path": str(tmp_path / "gone")}]}
     expected = sorted([music, disk / "data", tmp_path / "home/own"])
     assert outside_paths.outside_paths(config, folder=folder) == expected
-    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    monkeypatch.setenv("TMPDIR", str(disk))
     monkeypatch.setenv(outside_paths.VARIABLE, f"{tmp_path}/of_another_node,{music}:/music")
     outside_paths.bind({"path": str(music)})
     outside_paths.bind({"path": str(music)})

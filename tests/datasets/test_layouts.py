@@ -84,6 +84,14 @@ def test_a_folder_in_each_layout_of_the_page_is_read(tmp_path, loader, path):
         assert (tmp_path / stem.paths[0]).is_file()
 
 
+@pytest.mark.parametrize("loader", ["audioset_music", "billboard", "extended_ballroom", "magnatagatune", "openmic"])
+def test_lists_may_be_one_folder_down_and_the_audio_in_another(tmp_path, loader):
+    write_lists(loader, tmp_path / "lists")
+    path = next(path for name, path in LAYOUTS if name == loader)
+    touch(tmp_path, f"sounds/{path}")
+    assert index_of(loader, tmp_path, {}).clips["path"].tolist() == [f"sounds/{path}"]
+
+
 @pytest.mark.parametrize("loader", TABLES)
 def test_the_page_has_licence_sizes_and_layouts_of_every_data_set(loader):
     table, level = TABLES[loader], registry.load("dataset", loader)
@@ -130,3 +138,7 @@ def test_of_two_copies_that_of_the_owner_is_taken(tmp_path):
     write_lists("magnatagatune", tmp_path)
     touch(tmp_path, f"16k/{SONG}.wav", f"mp3/{SONG}.mp3")
     assert index_of("magnatagatune", tmp_path, {}).clips["path"].tolist() == [f"mp3/{SONG}.mp3"]
+    write_lists("openmic", tmp_path / "openmic-2018")
+    published = "openmic-2018/audio/123/123456_0.ogg"
+    touch(tmp_path, published, "openmic-2018/16k/123456_0.wav", "123456_0.wav")
+    assert index_of("openmic", tmp_path, {}).clips["path"].tolist() == [published]

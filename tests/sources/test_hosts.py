@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import hashlib
 import random
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from tests.sources.server import Site, serve_site
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources import download as download_module
-from workflow_scripts.sources.connection import user_agent
+from workflow_scripts.sources.connection import PROJECT, user_agent
 from workflow_scripts.sources.download import ATTEMPTS, download
 from workflow_scripts.sources.remotes import Remote
 
@@ -90,6 +92,20 @@ def test_requests_say_who_asks_so_zenodo_answers(tmp_path):
                 urllib.request.urlopen(urllib.request.Request(site.url, headers={"User-Agent": name}))
         assert try_download(tmp_path, site.url) == Answer()
     assert site.requests[-1]["User-Agent"] == user_agent()
+
+
+def test_requests_name_the_address_of_the_project_once_it_has_one(monkeypatch):
+    installed = email.message_from_string("Version: 1.2\nProject-URL: Homepage, https://host.example/prelude\n")
+    monkeypatch.setattr("importlib.metadata.metadata", lambda name: installed)
+    assert user_agent() == "prelude/1.2 (https://host.example/prelude)"
+    del installed["Project-URL"]
+    assert user_agent() == f"prelude/1.2 ({PROJECT})"
+
+    def fail(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.metadata", fail)
+    assert user_agent() == f"prelude/0 ({PROJECT})"
 
 
 def test_zenodo_is_asked_for_its_files_at_their_canonical_addresses():

@@ -297,7 +297,8 @@ def test_what_killed_jobs_left_is_removed_and_what_others_write_is_not(tmp_path,
     for name in ("toy.tgz.unpacked/mp3/half.mp3", ".toy.tgz.x1y2.partial.tgz", "other.tgz.unpacked/b.mp3"):
         (archives / name).parent.mkdir(parents=True, exist_ok=True)
         (archives / name).write_text("half")
-    run(tmp_path)
+    mp3s = run(tmp_path).root / "mp3"
+    assert [path.name for path in mp3s.iterdir()] == ["a.mp3"]
     assert sorted(path.name for path in archives.iterdir()) == ["other.tgz.unpacked", "toy.tgz.json", "toy.tgz.lock"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def bind(values: object) -> None:
     Apptainer refuses them.
     """
     inherited = [text for text in os.environ.get(VARIABLE, "").split(",") if Path(text.partition(":")[0]).exists()]
-    named = outside_paths([values, tempfile.gettempdir()], folder=Path.cwd())
+    named = outside_paths([values, os.environ.get("TMPDIR", "")], folder=Path.cwd())  # /tmp is shown anyway
     os.environ[VARIABLE] = ",".join(dict.fromkeys([*filter(None, inherited), *map(str, named)]))
 
 

@@ -56,11 +56,12 @@ def audio_by_key(root: Path, key: Callable[[PurePosixPath], str], *, first: Sequ
     Of several files with one key that in the folder named earliest in `first` is taken, then the nearest to `root`,
     then the first in order.
     """
-    rank = {folder: place for place, folder in enumerate(first)}
-    paths = sorted(
-        audio_files(root),
-        key=lambda path: (rank.get(path.partition("/")[0], len(rank)), path.count("/"), path),
-    )
+    starts = [f"{folder}/" for folder in first]
+
+    def rank(path: str) -> int:
+        return next((place for place, start in enumerate(starts) if path.startswith(start)), len(starts))
+
+    paths = sorted(audio_files(root), key=lambda path: (rank(path), path.count("/"), path))
     files: dict[str, str] = {}
     for path in paths:
         files.setdefault(key(PurePosixPath(path)), path)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import clip_table, excluded_table, published_list
+from workflow_scripts.datasets._files import clip_table, excluded_table, find_below, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -87,8 +87,8 @@ def read_songs(root: Path) -> dict[str, set[str]]:
 
     Slots that were never annotated have neither title nor artist and are left out. Raises `UserError`.
     """
-    path = root / INDEX
-    if not path.is_file():
+    path = find_below(root, INDEX)
+    if path is None:
         raise UserError(f"{root} lacks {INDEX}: get it from the McGill Billboard Project's page and put it there")
     with published_list(path):
         table = pd.read_csv(path, usecols=list(COLUMNS), dtype=str, keep_default_na=False, encoding="utf-8-sig")

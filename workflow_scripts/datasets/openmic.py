@@ -11,7 +11,14 @@ from pydantic import Field
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, audio_by_key, clip_table, excluded_table, published_list
+from workflow_scripts.datasets._files import (
+    MISSING,
+    audio_by_key,
+    clip_table,
+    excluded_table,
+    find_below,
+    published_list,
+)
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -41,7 +48,7 @@ REMOTES = {
     )
 }
 
-FOLDER = "openmic-2018"
+RELEVANCES = ("openmic-2018-aggregated-labels.csv", "openmic-2018.npz")  # of the same content, the first preferred
 #: class-map.json's names, in its order
 CLASSES = (
     "accordion", "banjo", "bass", "cello", "clarinet", "cymbals", "drums", "flute", "guitar", "mallet_percussion",
@@ -73,26 +80,27 @@ class Options(LevelOptions):
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the clips of the official partitions; unobserved labels are NaN.
 
-    `root` is `openmic-2018` or the folder that holds it. Raises `UserError` when a list is missing or all audio.
+    The lists are in `root` or in a folder of it, such as `openmic-2018`, the audio anywhere below `root`. Raises
+    `UserError` when a list is missing or all audio.
     """
-    base = root / FOLDER if (root / FOLDER).is_dir() else root
+    base = _find_lists(root)
     labels = read_labels(base)
     split = read_partitions(base)
     artists = read_artists(base, split.index)
     split = _splits.carve_validation(split, groups=artists, share=options.validation)
-    prefix = "" if base == root else f"{FOLDER}/"
-    files = audio_by_key(base, lambda path: path.stem, first=["audio"])
+    published = (base / "audio").relative_to(root).as_posix()
+    files = audio_by_key(root, lambda path: path.stem, first=[published])
     present = [key for key in split.index if key in files]
     if not present:
         raise UserError(
-            f"{base} holds no audio of OpenMIC: looked for audio/000/000046_3840.ogg, 000046_3840.ogg and "
+            f"{root} holds no audio of OpenMIC: looked for audio/000/000046_3840.ogg, 000046_3840.ogg and "
             "000046_3840.wav in all folders"
         )
     return DatasetIndex(
         task="multilabel",
         clips=clip_table(
             clip=present,
-            path=[prefix + files[key] for key in present],
+            path=[files[key] for key in present],
             split=split[present],
             group=list(artists[present]),
         ),
@@ -106,7 +114,7 @@ def read_labels(base: Path) -> pd.DataFrame:
 
     They come from the csv; the npz holds the same numbers but needs unpickling, so it is the second choice.
     """
-    table, arrays = base / "openmic-2018-aggregated-labels.csv", base / "openmic-2018.npz"
+    table, arrays = (base / name for name in RELEVANCES)
     if table.is_file():
         relevance = _read_labels_csv(table)
     elif arrays.is_file():
@@ -152,6 +160,11 @@ def read_artists(base: Path, keys: pd.Index) -> pd.Series:
         if first in artists.index and second in artists.index:
             artists[artists == artists[second]] = artists[first]
     return artists
+
+
+def _find_lists(root: Path) -> Path:
+    """Return the folder of the lists; `root`, if they are nowhere."""
+    return next((path.parent for name in RELEVANCES if (path := find_below(root, name))), root)
 
 
 def _read_labels_csv(path: Path) -> pd.DataFrame:

@@ -19,7 +19,8 @@ import urllib3
 from workflow_scripts.core.errors import MAX_REASON, UserError
 
 DISTRIBUTION = "prelude-benchmark"
-PROJECT = "benchmark of pre-training for music classification"  # in place of an address, until it has one
+#: in place of an address, until [project.urls] in pyproject.toml has one
+PROJECT = "benchmark of pre-training for music classification"
 TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, and between bytes
 BY_HAND = "fetch it by hand and name the file in `sources` of the config (docs/data.md)"
 #: variables that name certificates, in the order in which requests reads them
@@ -59,10 +60,11 @@ WRAPPERS = (requests.RequestException, urllib3.exceptions.MaxRetryError)
 def user_agent() -> str:
     """Return the name that requests bear: Zenodo, among others, refuses the default name of Python's libraries."""
     try:
-        version = metadata.version(DISTRIBUTION)
+        installed = metadata.metadata(DISTRIBUTION)
     except metadata.PackageNotFoundError:  # run from a folder that was never installed
-        version = "0"
-    return f"prelude/{version} ({PROJECT})"
+        return f"prelude/0 ({PROJECT})"
+    addresses = [entry.partition(",")[2].strip() for entry in installed.get_all("Project-URL") or ()]
+    return f"prelude/{installed['Version']} ({addresses[0] if addresses else PROJECT})"
 
 
 class PublicSession(requests.Session):
