@@ -12,7 +12,11 @@ import pytest
 from tests.cluster.repository_copy import copy_repository, make_workflow, run_locally
 from tests.cluster.workflow import ARRAYS, Job, Workflow
 from workflow_scripts import status
+from workflow_scripts.configuration.load import load
 from workflow_scripts.planning.attempts import read_attempts
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.queue import count_jobs
+from workflow_scripts.statistics.reproduction.statements import load_statements
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
@@ -42,6 +46,12 @@ def cut_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "bash").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     return folder / "interfaces"
+
+
+def plan_of_smoke(folder: Path) -> Plan:
+    files = [folder / "config/config.yaml", *(folder / name for name in CONFIG[1:])]
+    config, studies = load(files, folder=folder / "config")
+    return Plan(config, studies, load_statements(studies, config, folder=folder / "config"))
 
 
 def parse_rule(job: Job) -> str:
@@ -90,7 +100,9 @@ def test_each_rule_requests_its_resources_and_the_dag_ends_in_arrays_without_a_n
     assert "_" in failure.slurm, "the number of a task"
     submitted = [len(numbers.split(",")) for numbers in re.findall("with Snakemake IDs ([0-9,]+)", workflow.log)]
     alone = workflow.log.count("has been submitted with SLURM jobid")
-    print(f"{sum(submitted) + alone} jobs in {len(submitted)} arrays and {alone} alone")
+    planned = [jobs for jobs in count_jobs(plan_of_smoke(folder)) if jobs.rule != "acquire"]
+    print(f"{sum(submitted) + alone} jobs in {len(submitted)} arrays and {alone} alone; planned: {planned}")
+    assert sum(submitted) + alone == sum(jobs.jobs for jobs in planned) + 1, "one job twice"
     assert len(submitted) >= 2
     assert len(list(node.glob("prelude-*/*/corpus.json"))) == 3, "copies of corpora"
 
