@@ -21,7 +21,9 @@ from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.planning.plan import Plan
 
-COMMAND = [sys.executable, "-m", "workflow_scripts.stage"]
+#: the command; the folders of tests may be in memory
+PROGRAM = "from pathlib import Path; from workflow_scripts import stage; stage.MOUNTS = Path('nowhere'); stage.main()"
+COMMAND = [sys.executable, "-c", PROGRAM]
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def node(tmp_path: Path) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch):
     """Return a function that runs a job whose command is preceded by `stage`, and returns the command that runs."""
     commands: list[list[str]] = []
+    monkeypatch.setattr(stage, "MOUNTS", Path("nowhere"))  # the folders of tests may be in memory
     monkeypatch.setattr(stage.os, "execvp", lambda _, command: commands.append(command))
 
     def run_stage(folder: Path | str, *command: str) -> list[str]:
@@ -125,6 +128,7 @@ def make_fault(fault: str, *, node: Path, corpus: Path) -> Path | str:
     ("fault", "reason"),
     [
         ("full", "GB free and"),
+        ("memory", "is in memory, not on a disk"),
         ("missing", "No such file"),
         ("variable", "No such file"),
         ("writable", "you alone may write to"),
@@ -136,6 +140,10 @@ def test_where_no_copy_can_be_one_line_says_why(run, corpus, node, monkeypatch, 
     folder = make_fault(fault, node=node, corpus=corpus)
     if fault == "full":
         monkeypatch.setattr(stage, "MARGIN_BYTES", 1 << 60)
+    elif fault == "memory":
+        mounts = node.with_name("mounts")
+        mounts.write_text(f"disk / ext4 rw 0 0\nram {node} tmpfs rw 0 0\ndisk {corpus} ext4 rw 0 0\n")
+        monkeypatch.setattr(stage, "MOUNTS", mounts)
     assert run(folder, "embed", "--corpus", str(corpus))[-1] == str(corpus)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1

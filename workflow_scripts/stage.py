@@ -32,6 +32,8 @@ READERS = frozenset({"weigh", "pretrain", "evaluate_separation", "embed", "evalu
 CORPUS, FEATURES, EMBEDDINGS = "--corpus", "--features=", "--embeddings"
 LOCK, PARTIAL = ".lock", ".partial"  # beside a copy
 MAKER_LOCK = "making.lock"
+MOUNTS = Path("/proc/self/mounts")
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})  # file systems of diskless nodes: a copy would count as a job's memory
 MARGIN_BYTES = 1 << 30  # that stay free, for the temporary files of other jobs
 UNUSED_SECONDS = 7 * 24 * 3600.0  # after which a copy is removed: a paper-scale run uses each within days
 
@@ -80,7 +82,19 @@ def _own_folder(parent: Path) -> Path:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise UserError(f"{folder} is not a folder that you alone may write to")
+    if _find_file_system(folder.resolve()) in IN_MEMORY:
+        raise UserError(f"{folder} is in memory, not on a disk")
     return folder
+
+
+def _find_file_system(folder: Path) -> str:
+    """Return the type of the file system that a folder is on; empty where the system does not list them."""
+    try:
+        lines = [line.split() for line in MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return ""
+    types = {Path(point): kind for _, point, kind, *_ in lines}  # of several at one place the last is seen
+    return next((types[path] for path in (folder, *folder.parents) if path in types), "")
 
 
 def _make_copy(original: Path, copy: Path, *, names: Sequence[str], records: Sequence[str]) -> None:
