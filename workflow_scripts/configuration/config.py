@@ -168,7 +168,7 @@ class Config(StrictModel):
     """folder of the data sets; may be shared between users; a path without { } < >, not beginning with -"""
     results: Folder
     """folder of everything produced; a path without { } < >, not beginning with -"""
-    stage: bool | NodeFolder = False
+    stage: NodeFolder = False
     """whether jobs read copies of corpora on the disk of their node: in its folder for temporary files (true), or in
     one that you name, such as /scratch/$USER; jobs do not run again when it changes"""
     studies: Names

@@ -58,8 +58,17 @@ Folder = Annotated[
     _matches(rf"(?!-)(?!.*[{{}}<>]){PATH}", "a path of at most 1,000 characters without { } < >, not beginning with -"),
     AfterValidator(os.path.expanduser),
 ]
-#: folder of a node, whose variables it may name
-NodeFolder = Annotated[str, _matches(rf"(?=[/$]){PATH}", "an absolute path, which may begin with a variable ($TMPDIR)")]
+
+
+def _check_node_folder(value: bool | str) -> bool | str:
+    """Return a setting of `stage`; raise `ValueError` for a path that is not absolute, which no disk of a node has."""
+    if isinstance(value, str) and re.fullmatch(rf"(?=[/$]){PATH}", value) is None:
+        raise ValueError(f"{value!r} is no folder of a node; allowed: true, false, or a path that begins with / or $")
+    return value
+
+
+#: whether there is a folder on the disk of a node, or which; it may name the node's variables
+NodeFolder = Annotated[bool | str, AfterValidator(_check_node_folder)]
 #: share of the training labels
 Fraction = Annotated[str, _matches(FRACTION.pattern, f"{ALLOWED}, or an entry of fractions")]
 #: name of an entry of `fractions`
