@@ -85,19 +85,20 @@ if IN_IMAGE:
     # Not without the profile: Snakemake would print for each run that it ignores the image.
     container: str(IMAGE)
 
-    if workflow.is_main_process and not IMAGE.exists():
-        sys.exit(
-            format_message(
+    try:
+        if workflow.is_main_process and not IMAGE.exists():
+            raise UserError(
                 f"{IMAGE} is missing: build the image, or link to it (docs/slurm.md)"
             )
+        outside_paths.bind(
+            [
+                CONFIG.model_dump(mode="json"),
+                str(ROOT),
+                os.path.expandvars(f"{CONFIG.stage}"),
+            ]
         )
-    outside_paths.bind(
-        [
-            CONFIG.model_dump(mode="json"),
-            str(ROOT),
-            os.path.expandvars(f"{CONFIG.stage}"),
-        ]
-    )
+    except UserError as error:
+        sys.exit(format_message(error))
 
 
 # An image runs no job again, nor does its absence: digests alone say what is out of date.

@@ -15,6 +15,7 @@ from tests.audio.recordings import write_tone
 from tests.checkout import REPOSITORY
 from tests.cluster.repository_copy import copy_repository
 from workflow_scripts.configuration import outside_paths
+from workflow_scripts.core.errors import UserError
 
 FOLDER = REPOSITORY / "containers"
 #: stands in for Apptainer: an image is a folder whose programs come first; hides nothing of the machine
@@ -132,6 +133,9 @@ def test_paths_outside_the_working_folder_are_named_for_the_image(tmp_path, monk
     outside_paths.bind({"path": str(music)})
     outside_paths.bind({"path": str(music)})
     assert os.environ[outside_paths.VARIABLE] == f"{music}:/music,{disk},{music}"
+    (tmp_path / "AC:DC").mkdir()
+    with pytest.raises(UserError, match="no path with a comma or a colon"):
+        outside_paths.bind([str(tmp_path / "AC:DC")])
 
 
 @pytest.fixture(scope="module")

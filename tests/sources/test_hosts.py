@@ -22,8 +22,9 @@ from tests.sources.server import Site, serve_site
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources import download as download_module
-from workflow_scripts.sources.connection import PROJECT, user_agent
+from workflow_scripts.sources.connection import BUNDLES, PROJECT, PublicSession, user_agent
 from workflow_scripts.sources.download import ATTEMPTS, download
+from workflow_scripts.sources.remote_headers import ask_headers
 from workflow_scripts.sources.remotes import Remote
 
 CONTENT = random.Random(2).randbytes(300_000)
@@ -43,19 +44,25 @@ class Answer:
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
+def no_settings_of_this_machine(monkeypatch):
     for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    for name in BUNDLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> Path:
     """Make a certificate for 127.0.0.1 that nobody trusts, with its key."""
+    return make_certificate(tmp_path_factory.mktemp("certificate") / "own.pem", "IP:127.0.0.1")
+
+
+def make_certificate(path: Path, host: str) -> Path:
+    """Make a certificate for a host, with its key in the same file. Skips the test without openssl."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    path = tmp_path_factory.mktemp("certificate") / "own.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subject = ["-subj", "/CN=localhost", "-addext", f"subjectAltName={host}", "-days", "2"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", path.with_suffix(".key")]
     subprocess.run(["openssl", "req", "-x509", *key, *subject, "-out", path], check=True, capture_output=True)
     path.write_text(path.read_text() + path.with_suffix(".key").read_text())
@@ -175,10 +182,34 @@ def test_a_certificate_that_is_not_trusted_is_named_at_once_and_can_be_stated(tm
     assert ask(tmp_path, lambda *_: False, certificate=certificate).message == ""
 
 
-def test_a_bundle_of_certificates_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
-    answer = ask(tmp_path, lambda *_: False)
-    assert answer.message.startswith("REQUESTS_CA_BUNDLE names /no/such/bundle.pem, which is not there")
+def test_a_trusted_certificate_of_another_host_is_named_at_once(tmp_path, monkeypatch):
+    other = make_certificate(tmp_path / "other.pem", "DNS:other.example")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    (tmp_path / "data").mkdir()
+    answer = ask(tmp_path / "data", lambda *_: False, certificate=other)
+    assert (answer.is_temporary, answer.pauses) == (False, [])
+    assert "not valid for '127.0.0.1'" in answer.message
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(None, "which is not there"), ("", "which holds no certificates"), ("<html>", "which holds no certificates")],
+)
+def test_a_bundle_without_certificates_is_named_at_once(tmp_path, monkeypatch, variable, content, fault):
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.setenv(variable, str(bundle))
+    answer = try_download(tmp_path, "https://host.example/music.bin")
+    assert answer.message.startswith(f"{variable} names {bundle}, {fault}")
+    assert (answer.is_temporary, answer.pauses) == (False, [])
+
+
+def test_of_two_variables_that_name_certificates_the_first_counts(tmp_path, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/no/such/bundle.pem")
+    assert ask(tmp_path, lambda *_: False, certificate=certificate).message == ""
 
 
 def test_a_redirect_from_an_encrypted_address_to_one_that_is_not_is_refused(tmp_path, certificate, monkeypatch):
@@ -190,7 +221,10 @@ def test_a_redirect_from_an_encrypted_address_to_one_that_is_not_is_refused(tmp_
             return True
 
         answer = ask(tmp_path, redirect, certificate=certificate)
+        with serve_site(Site(CONTENT, redirect), certificate=certificate) as site, PublicSession() as session:
+            fault = ask_headers(site.url, session).fault
     assert "which is not encrypted" in answer.message
+    assert "which is not encrypted" in fault
     assert plain.requests == []
 
 

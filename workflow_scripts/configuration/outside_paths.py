@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import expand_home
 
 VARIABLE = "APPTAINER_BIND"  # comma-separated paths that an image shows, beside the working folder
@@ -15,10 +16,14 @@ def bind(values: object) -> None:
     """Add the paths among `values`, and the folder of temporary files, to those that an image shows.
 
     The variable may come from the machine that submitted the job; its paths that are not here are left out, as
-    Apptainer refuses them.
+    Apptainer refuses them. Raises `UserError` for a path that the variable cannot hold.
     """
     inherited = [text for text in os.environ.get(VARIABLE, "").split(",") if Path(text.partition(":")[0]).exists()]
     named = outside_paths([values, os.environ.get("TMPDIR", "")], folder=Path.cwd())  # /tmp is shown anyway
+    if broken := [path for path in named if {",", ":"} & set(str(path))]:
+        raise UserError(
+            f"{broken[0]}: Apptainer shows jobs no path with a comma or a colon: rename it, or run without the image"
+        )
     os.environ[VARIABLE] = ",".join(dict.fromkeys([*filter(None, inherited), *map(str, named)]))
 
 

@@ -75,14 +75,12 @@ class PublicSession(requests.Session):
     """
 
     def __init__(self) -> None:
-        """Raise `UserError` if a variable names certificates that are not there."""
+        """Raise `UserError` if a variable names certificates that are not there or cannot be read."""
         super().__init__()
         self.auth = lambda request: request  # without one, requests looks into .netrc
         self.headers["User-Agent"] = user_agent()
-        for variable in BUNDLES:
-            bundle = os.environ.get(variable)
-            if bundle and not Path(bundle).exists():
-                raise UserError(f"{variable} names {bundle}, which is not there: correct it, or remove the variable")
+        if variable := next(filter(os.environ.get, BUNDLES), None):
+            _require_certificates(variable, Path(os.environ[variable]))
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Refuse a redirect to an address that is not encrypted; called before it is followed."""
@@ -91,6 +89,17 @@ class PublicSession(requests.Session):
             raise UserError(
                 f"{response.url}: the server redirects to {prepared_request.url}, which is not encrypted: {BY_HAND}"
             )
+
+
+def _require_certificates(variable: str, bundle: Path) -> None:
+    """Raise `UserError` unless the file or folder that a variable names has certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(**{"capath" if bundle.is_dir() else "cafile": str(bundle)})
+    except OSError as error:  # SSLError too
+        is_missing = isinstance(error, FileNotFoundError)
+        fault = "which is not there" if is_missing else f"which holds no certificates ({_shorten(error)})"
+        raise UserError(f"{variable} names {bundle}, {fault}: correct it, or remove the variable") from error
 
 
 def describe_final(error: Exception, url: str) -> str | None:

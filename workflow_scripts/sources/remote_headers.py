@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import requests
 import urllib3
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.sources.connection import TIMEOUT_SECONDS, PublicSession, describe_failure, describe_final
 from workflow_scripts.sources.download import parse_span
 
@@ -32,6 +33,8 @@ def ask_headers(url: str, session: PublicSession) -> Headers:
             response = _request("GET", url, session)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         return Headers(fault=describe_final(error, url) or describe_failure(error, url))
+    except UserError as error:  # a redirect to an address that is not encrypted
+        return Headers(fault=str(error))
     if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
         return Headers(fault=f"the server answered {response.status_code} {response.reason}")
     if response.headers.get("Content-Type", "").startswith(WEB_PAGE):
