@@ -49,7 +49,6 @@ from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, read_table
 
 LICENSE_FILE = "LICENSE"
 SEEDS = 2**63  # of torch
-NO_CELLS = pd.DataFrame({"status": []})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     else:
         options = parse_options(arguments.options or "{}")
         encoder = ExportedEncoder.untrained(arguments.encoder, options, seed=arguments.seed or 0)
-        results = Results(cells=NO_CELLS)
+        results = Results(cells=_no_cells())
     package = arguments.name or f"prelude_{encoder.name}"
     _check_name(package)
     folder: Path = arguments.to
@@ -147,7 +146,7 @@ def _read_tables(run: Path, factors: Sequence[str]) -> tuple[pd.DataFrame, dict[
     statistics = Path(*parts[: -len(factors) - 1]) / STATISTICS_FOLDER
     if not (statistics / STATISTICS_FILES["cells"]).is_file():
         print(format_message(f"{NOTE}no tables of results beside {run}: the card has no numbers"), file=sys.stderr)
-        return NO_CELLS, {}
+        return _no_cells(), {}
     cells = read_table(statistics / STATISTICS_FILES["cells"], columns=CELL_COLUMNS)
     path = "/".join(parts[-len(factors) :])
     own = [_path_of(row, factors) == path for row in cells[list(factors)].to_dict("records")]
@@ -156,6 +155,10 @@ def _read_tables(run: Path, factors: Sequence[str]) -> tuple[pd.DataFrame, dict[
         stated = entries[[name, source]].dropna()
         sources |= dict(zip(stated[name], stated[source], strict=True))
     return cells[own], sources
+
+
+def _no_cells() -> pd.DataFrame:
+    return pd.DataFrame({"status": []})
 
 
 def _path_of(levels: Mapping[Any, Any], factors: Sequence[str]) -> str:

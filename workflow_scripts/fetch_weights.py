@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 
-import timm
-
 from workflow_scripts.configuration.jobs.fetch_weights import FetchWeightsConfig
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
@@ -29,6 +27,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def _fetch(model: str) -> None:
     """Let timm fetch the weights; `UserError` if it cannot."""
+    import timm  # noqa: PLC0415  (seconds, after the config was read)
+
     try:
         timm.create_model(model, pretrained=True)
     except Exception as error:  # timm's ways to the network fail in many ways

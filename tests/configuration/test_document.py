@@ -12,6 +12,7 @@ from workflow_scripts.configuration import document
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.study import FigureChoice, StudyConfig
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
+from workflow_scripts.core.validation import field_descriptions
 from workflow_scripts.levels import registry
 
 MODELS = {
@@ -39,8 +40,9 @@ def test_the_keys_of_every_section_are_on_the_page() -> None:
 
 
 def check_descriptions(model: type[BaseModel]) -> None:
-    for name, field in model.model_fields.items():
-        assert field.description, f"{model.__module__}.{model.__name__}.{name} lacks a docstring"
+    descriptions = field_descriptions(model)
+    for name in model.model_fields:
+        assert descriptions.get(name), f"{model.__module__}.{model.__name__}.{name} lacks a docstring"
 
 
 def test_the_readme_of_config_is_in_step_with_the_models() -> None:
@@ -52,6 +54,7 @@ def test_editors_get_schemas_that_fit_the_files_that_ship(tmp_path: Path) -> Non
     config = json.loads((tmp_path / "config.schema.json").read_text(encoding="utf-8"))
     study = json.loads((tmp_path / "study.schema.json").read_text(encoding="utf-8"))
     assert set(config["properties"]) == set(Config.model_fields)
+    assert all(key["description"] for schema in (config, study) for key in schema["properties"].values())
     assert "required" not in config
     assert set(study["properties"]) == set(StudyConfig.model_fields)
     for file in (document.README.parent).glob("*.yaml"):

@@ -11,6 +11,7 @@ import pytest
 
 from tests.checkout import REPOSITORY
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import field_descriptions
 from workflow_scripts.levels import contracts, registry
 from workflow_scripts.levels.contracts import CONTRACTS
 from workflow_scripts.levels.options import LevelOptions
@@ -49,7 +50,7 @@ def test_members_have_the_form_that_the_contract_states(factor: str, name: str) 
 def test_options_are_models_whose_fields_are_described(factor: str, name: str) -> None:
     options = registry.load(factor, name).Options
     assert issubclass(options, LevelOptions)
-    assert all(field.description for field in options.model_fields.values())
+    assert set(field_descriptions(options)) == set(options.model_fields)
     if factor != "figure":  # a figure cannot guess what it compares
         assert registry.options(registry.load(factor, name), {}) == options(), "all options have a default"
 

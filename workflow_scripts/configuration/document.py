@@ -44,7 +44,7 @@ from workflow_scripts.configuration.trim import REPLACEABLE
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.source import PACKAGE
-from workflow_scripts.core.validation import LIMITS, decimal, describe_type
+from workflow_scripts.core.validation import LIMITS, decimal, describe_type, field_descriptions
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.contracts import CONTRACTS
 
@@ -138,10 +138,22 @@ def render_page() -> str:
 def write_schemas(folder: Path) -> None:
     """Write the JSON schemas of configs and studies; in a config any key may be left to `config.yaml`."""
     for name, model in (("config", Config), ("study", StudyConfig)):
-        schema = model.model_json_schema()
+        schema = _schema(model)
         if model is Config:
             schema.pop("required", None)
         write_text(folder / f"{name}.schema.json", json.dumps(schema, indent=2) + "\n")
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model, with the descriptions of all keys."""
+    schema = model.model_json_schema()
+    parts = {model.__name__: schema, **schema["$defs"]}
+    for described in HEADINGS:
+        for name, description in field_descriptions(described).items():
+            if described.__name__ in parts:
+                key = described.model_fields[name].alias or name
+                parts[described.__name__]["properties"][key]["description"] = description
+    return schema
 
 
 def _level(factor: str, name: str) -> Iterator[str]:
@@ -160,7 +172,7 @@ def _quantities() -> str:
     rows = ["| quantity | kind | needs | meaning |", "|---|---|---|---|"]
     for name, quantity in importlib.import_module(QUANTITIES).QUANTITIES.items():
         needs = ["`over`"] * quantity.compares + ["`dataset` or `corpus` in `of`"] * quantity.of_corpus
-        needs += [f"option `{option}`: {field.description}" for option, field in quantity.options.model_fields.items()]
+        needs += [f"option `{option}`: {text}" for option, text in field_descriptions(quantity.options).items()]
         rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {quantity.meaning} |")
     return "\n".join(rows)
 
@@ -171,12 +183,13 @@ def _section(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _table(model: type[BaseModel]) -> str:
-    rows = [_row(field.alias or name, field) for name, field in model.model_fields.items()]
+    descriptions = field_descriptions(model)
+    rows = [_row(field.alias or name, field, descriptions.get(name, "")) for name, field in model.model_fields.items()]
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    cells = [f"`{name}`", _type(field), _default(field), " ".join((field.description or "").split())]
+def _row(name: str, field: FieldInfo, description: str) -> str:
+    cells = [f"`{name}`", _type(field), _default(field), " ".join(description.split())]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

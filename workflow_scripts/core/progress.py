@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.progress import track as rich_track
-
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 15  # shows that a job is alive without flooding its log
 
@@ -16,6 +14,8 @@ SECONDS_BETWEEN_LINES = 15  # shows that a job is alive without flooding its log
 def track(items: Iterable[Item], *, description: str, total: int) -> Iterator[Item]:
     """Yield `items` and show how many of `total` are done."""
     if sys.stderr.isatty():
+        from rich.progress import track as rich_track  # noqa: PLC0415  (jobs write logs)
+
         yield from rich_track(items, description=description, total=total)
         return
     last = time.monotonic()

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
@@ -229,6 +228,8 @@ class Record:
 
 @functools.cache
 def _versions() -> dict[str, str]:
+    from importlib import metadata  # noqa: PLC0415  (at the end of a job; planning needs it not)
+
     installed = {}
     for name in RECORDED_LIBRARIES:
         try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
+import itertools
 import json
 import math
+import textwrap
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -52,8 +56,23 @@ class StrictModel(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
+
+
+def field_descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstrings of a model's fields, by name: those below its attributes, and of the models it extends.
+
+    pydantic reads them too (`use_attribute_docstrings`), but when a class is made: a tenth of the time of planning.
+    """
+    own: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, StrictModel):
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+            for field, text in itertools.pairwise(body):
+                match field, text:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                        own[name] = inspect.cleandoc(docstring)
+    return {name: own[name] for name in model.model_fields if name in own}
 
 
 class Mistake(NamedTuple):

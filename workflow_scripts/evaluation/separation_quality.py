@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.audio import signal_distortion_ratio
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.audio.samples import FULL_SCALE
@@ -82,6 +81,8 @@ def measure_separation(
 
     SDR is that of BSS Eval, with a distortion filter of 512 taps, over the song as a whole (Vincent et al. 2006).
     """
+    from torchmetrics.functional.audio import signal_distortion_ratio  # noqa: PLC0415  (loads all metrics: seconds)
+
     encoder.eval()
     qualities = []
     for row in progress(rows):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.fft
+import scipy
 
 FRAMES_PER_SECOND = 32  # the frames of a cropped clip are at most 16 ms off, a sixteenth of the window
 WINDOW_SECONDS = 0.256  # main lobe 16 Hz wide: semitones are resolved from 270 Hz on

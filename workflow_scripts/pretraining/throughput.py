@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 Result = TypeVar("Result")
 
@@ -83,6 +82,8 @@ def count_flops(function: Callable[[], Result]) -> tuple[Result, int]:
 
     Counting has no effect on the result.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  (once in a run; it loads torch's operators)
+
     with FlopCounterMode(display=False) as counter:
         result = function()
     return result, counter.get_total_flops()
