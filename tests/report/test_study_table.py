@@ -272,7 +272,7 @@ def test_the_variance_that_an_interval_covers_is_noted_with_its_standard_errors(
         (
             1.0,
             "no difference shown",
-            "with no difference shown",
+            "no difference shown",
             "no difference shown between frozen PASE and random weights: 1.7 points [",
         ),
     ],
@@ -286,7 +286,7 @@ def test_the_verdict_is_for_other_test_clips(
     assert result in comparison.sentence
     assert (", also for other test clips; " in comparison.sentence) == (verdict == "better")
     assert comparison.sentence.endswith("; 10 trials of one pre-training seed, 120 test clips in 39 clusters.")
-    assert table.verdict_counts == f"Of 1 comparison: 1 {counted}."
+    assert table.verdict_counts == f"The only comparison: {counted}."
 
 
 def test_samples_without_common_seeds_are_unpaired(tmp_path: Path) -> None:

@@ -116,7 +116,9 @@ def require_unchanged(path: Path, *, record: Path | None = None) -> str:
 
 def _error(path: Path, fault: str) -> UserError:
     target = file_to_delete(path)
-    return UserError(f"{path} {fault}: delete {'it' if target == path else target} and run again")
+    if target == path:
+        return UserError(f"{path} {fault}: {'delete it and ' if path.exists() else ''}run again")
+    return UserError(f"{path} {fault}: delete {target} and run again")
 
 
 def _remember(path: Path, value: str, status: list[int]) -> None:

@@ -96,6 +96,11 @@ def count_verdicts(comparisons: Sequence[PrintedComparison]) -> str:
     """Return a sentence with the number of comparisons by verdict."""
     counts = Counter(comparison.outcome for comparison in comparisons)
     by_verdict = [f"{counts[verdict]:,} {text}" for verdict, text in COUNTED.items() if counts[verdict]]
+    if len(counts) == 1:
+        verdict = COUNTED[next(iter(counts))].removeprefix("with ")
+        return (
+            f"{'The only comparison' if len(comparisons) == 1 else f'All {len(comparisons):,} comparisons'}: {verdict}."
+        )
     return f"Of {number_format.count(len(comparisons), 'comparisons')}: {'; '.join(by_verdict)}."
 
 

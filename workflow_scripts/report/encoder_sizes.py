@@ -29,6 +29,6 @@ def read_parameters(cell: PlannedCell, manifest: Manifest) -> int | None:
         if run.factors["encoder"] == cell.factors["encoder"]
     ]
     for path in [own.record] if own else others:
-        if record := manifest.find_record(path):
-            return int(record["parameters"]["encoder"])
+        if parameters := (manifest.find_record(path) or {}).get("parameters"):
+            return int(parameters["encoder"])
     return None

@@ -30,7 +30,7 @@ DONE, RUNNING, DAMAGED, WAITS = "done", "running", "damaged", "waiting"
 GPU = "cuda"  # beginning of the device name of a GPU
 #: types of what is read of a record, which may be damaged
 KINDS = {"seconds": float | int, "training_seconds": float | int, "data": dict, "device": str, "started": str}
-MAX_TROUBLES = 50  # jobs on the page that failed or were retried; the command lists all
+MAX_TROUBLES = 50  # jobs on the page that failed, were retried or are stale; the command lists all
 HEADINGS = (
     *("Stage", "Jobs", "Done", "Stale", "Running", "Retried", "Failed", "Not run"),
     *("Attempts", "Time", "GPU hours", "Waited (median)"),

@@ -60,6 +60,17 @@ def page(results: Results, table: Table) -> str:
     return compose_page(results, with_figure=True)
 
 
+def test_a_study_that_the_config_trims_says_which_part_was_run(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.manifest["studies"]["fig2"]["comparisons"] = []
+    results.add(factors("pase", "frozen", "openmic"), [0.5, 0.6, 0.7])
+    results.manifest["config"] = {"trim": {"fig2": {"encoder": ["pase"], "recipe": ["demo"], "grids": {"cpc": None}}}}
+    text = "Only a part of this study was run (encoder: PASE)."
+    assert text in compose_page(results)
+    results.manifest["config"] = {}
+    assert "Only a part" not in compose_page(results)
+
+
 class Cells(HTMLParser):
     """Parser that collects the texts of the rows of tables of one class."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -54,6 +54,7 @@ class Answer:
 
     study: Study
     path: str
+    part: str = ""  # what of the study was run; empty if all
     findings: tuple[Finding, ...] = ()
     n_comparisons: int = 0
     verdict_counts: str = ""
@@ -69,6 +70,7 @@ def answer_by_system(inputs: ReportInputs) -> Mapping[str, list[Answer]]:
     for study in compared:
         of_study = across[(across["study"] == study.name) & (across["status"] == MEASURED)]
         answer = _answer(study, inputs.tables[study.name], of_study, limit=limit)
+        answer = replace(answer, part=studies.describe_part(study, inputs))
         groups.setdefault(studies.group(study), []).append(answer)
     return groups
 

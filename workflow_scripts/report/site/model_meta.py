@@ -28,7 +28,7 @@ def describe_model(
     corpus = cells[0].factors["corpus"]
     written = [*_records(cells, ("pretrain", IMPORTED), inputs)]
     weights = [record[CHECKSUMS][ENCODER] for record in written if ENCODER in record[CHECKSUMS]]
-    sizes = [record["size"] for record in _records(cells, ("embed",), inputs)]
+    sizes = [record["size"] for record in _records(cells, ("embed",), inputs) if "size" in record]
     parameters = read_parameters(cells[0], inputs.manifest)
     is_imported = cells[0].job(IMPORTED) is not None
     return ModelMeta(

@@ -11,8 +11,9 @@ from typing import Any
 from workflow_scripts.core.checksums import read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import failures, plotting, printed_figure, separation
+from workflow_scripts.report import failures, labels, plotting, printed_figure, separation
 from workflow_scripts.report.comparison_text import PrintedComparison, select_strongest
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import Evidence, read_numbers
@@ -30,6 +31,8 @@ from workflow_scripts.report.site.validation_panels import StudyPanels, draw_stu
 from workflow_scripts.report.study_table import Table
 
 FOLDER = "studies"
+#: factors whose levels a question may ask about
+SHOWN_FACTORS = tuple(factor for factor in FACTORS if factor not in ("recipe", "protocol", "pretrain_seed"))
 MOST_SENTENCES = 3  # of an answer
 MOST_COLUMNS = 8  # of a table: as many as fit 1,000 pixels beside the names of methods
 #: heading of the contents by the beginning of a study's name; studies of no publication stand under the last
@@ -91,6 +94,7 @@ class StudyContent:
     """
 
     study: Study
+    part: str  # what of the study was run; empty if all
     results: StudyResults | None
     figure: PrintedFigure | None
     fractions: PrintedFigure | None
@@ -142,6 +146,7 @@ def _content(study: Study, inputs: ReportInputs, reader: ClassReader, files: Stu
     )
     return StudyContent(
         study=study,
+        part=describe_part(study, inputs),
         results=results,
         figure=figure,
         fractions=fractions,
@@ -162,6 +167,16 @@ def _content(study: Study, inputs: ReportInputs, reader: ClassReader, files: Stu
 def _read_classes(study: Study, inputs: ReportInputs, reader: ClassReader) -> list[ClassResults]:
     entries = inputs.statistics.tables["entries"]
     return reader.read(study, entries[entries["study"] == study.name])
+
+
+def describe_part(study: Study, inputs: ReportInputs) -> str:
+    """Return the levels that the config of this run trims the study to, as a sentence; empty if it is whole."""
+    trimmed = inputs.manifest.config.get("trim", {}).get(study.name, {})
+    levels = {factor: named for factor, named in trimmed.items() if factor in SHOWN_FACTORS and isinstance(named, list)}
+    parts = [
+        f"{labels.name(factor)}: {', '.join(labels.name(str(level)) for level in levels[factor])}" for factor in levels
+    ]
+    return f"Only a part of this study was run ({'; '.join(parts)})." if parts else ""
 
 
 def group(study: Study) -> str:
