@@ -37,8 +37,8 @@ lint: $(VENV)/installed ## check format, style, types and which module may impor
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed ## measure speed and memory, as ratios of one run
-	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python -m tests.benchmarks.$$(basename $$bench .py) || exit 1; done
+bench: $(VENV)/installed ## measure speed as ratios to anchors: make bench [ARGS="--compare OLD.json"]; minutes
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 gpu-check: $(VENV)/installed ## check a GPU in ten minutes: results, speed, memory (without one: what would be measured)
 	$(BIN)/python -m tests.benchmarks.gpu_check

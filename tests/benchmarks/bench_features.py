@@ -64,14 +64,12 @@ FEATURES = {
 
 def main() -> None:
     """Print the table of times."""
-    rng = np.random.default_rng(0)
-    time_axis = np.arange(SECONDS * RATE) / RATE
-    clips = [_synthesise_clip(rng, time_axis) for _ in range(CLIPS)]
+    clips = synthesise_clips(CLIPS)
     print(f"{'feature':<12}{'threads':>8}{'librosa ms/clip':>18}{'prelude ms/clip':>18}{'ratio':>8}")
     for threads in (1, 2):
         torch.set_num_threads(threads)
         with threadpool_limits(threads):
-            for name, feature in {**FEATURES, "all": Feature(batched=_all_batched, single=_all_single)}.items():
+            for name, feature in {**FEATURES, "all": Feature(batched=compute_batched, single=compute_single)}.items():
                 _compare(name, feature, clips, threads=threads)
     torch.set_num_threads(1)
     with threadpool_limits(1):
@@ -97,6 +95,12 @@ def _shortest_time(function: Callable[[], object], passes: int) -> float:
     return min(durations)
 
 
+def synthesise_clips(number: int) -> list[np.ndarray]:
+    """Synthesise some clips."""
+    rng, time_axis = np.random.default_rng(0), np.arange(SECONDS * RATE) / RATE
+    return [_synthesise_clip(rng, time_axis) for _ in range(number)]
+
+
 def _synthesise_clip(rng: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
     """Synthesise decaying notes and noise, with peaks for the tuning, onsets for the tempogram and pitch for pYIN."""
     notes = [
@@ -110,7 +114,8 @@ def _power(audio: np.ndarray) -> np.ndarray:
     return np.abs(librosa.stft(audio, n_fft=N_FFT, hop_length=HOP)) ** 2
 
 
-def _all_batched(batch: torch.Tensor) -> list[torch.Tensor]:
+def compute_batched(batch: torch.Tensor) -> list[torch.Tensor]:
+    """Compute all features of a batch from one transform."""
     power = spectral.power_spectrum(batch)
     return [
         spectral.log_power_spectrum(power=power),
@@ -122,7 +127,8 @@ def _all_batched(batch: torch.Tensor) -> list[torch.Tensor]:
     ]
 
 
-def _all_single(audio: np.ndarray) -> list[object]:
+def compute_single(audio: np.ndarray) -> list[object]:
+    """Compute all features of a clip by librosa."""
     return [feature.single(audio) for feature in FEATURES.values()]
 
 
