@@ -29,7 +29,7 @@ done
 PATH="$1/bin:$PATH" exec bash -c "$4"
 """
 PYTHON = """#!/bin/sh
-echo "$WITH_GPUS $APPTAINER_BIND" >> "$(dirname "$0")/calls"
+echo "$WITH_GPUS|$PRELUDE_JOB_SERVER|$APPTAINER_BIND" >> "$(dirname "$0")/calls"
 exec {python} "$@"
 """
 CONFIG = """
@@ -183,6 +183,6 @@ def test_jobs_run_in_the_image_and_neither_with_nor_without_it_again(checkout: P
         assert (image / "bin/calls").exists() == bool(flags)
         again = snakemake(checkout, target, "--dry-run", *others)
         assert "Nothing to be done" in again.stdout + again.stderr, again.stdout
-    with_gpus, _, bound = (image / "bin/calls").read_text().strip().partition(" ")
-    assert with_gpus == "yes"
+    with_gpus, server, bound = (image / "bin/calls").read_text().strip().split("|")
+    assert (with_gpus, server) == ("yes", "")  # a server of jobs would run them outside the image
     assert str(checkout.parent / "tones") in bound.split(",")
