@@ -26,8 +26,9 @@ rule plan:
 rule aggregate:
     input:
         manifest=rules.plan.output,
-        trials=[PLAN.layout.trials(*pair) for pair in PLAN.cells],
-        spectra=[PLAN.layout.spectra(*pair) for pair in PLAN.filter_jobs],
+        # functions: of a list Snakemake compares each file with all of its files
+        trials=lambda _: [PLAN.layout.trials(*pair) for pair in PLAN.cells],
+        spectra=lambda _: [PLAN.layout.spectra(*pair) for pair in PLAN.filter_jobs],
         clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
         **{name: f"<statistics>/{file}" for name, file in STATISTICS_FILES.items()},

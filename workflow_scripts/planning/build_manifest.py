@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -48,9 +47,13 @@ def build_manifest(
     the run failed.
     """
     places = {pair: place for place, pair in enumerate(plan.cells)}
+    upstream = functools.cache(functools.partial(_upstream_jobs, plan))  # cells share them
     return Manifest(
         scale=plan.config.scale,
-        cells=tuple(_planned_cell(plan, run, cell, names) for (run, cell), names in plan.cells.items()),
+        cells=tuple(
+            _planned_cell(plan, run, cell, names, upstream=upstream(run, cell.dataset))
+            for (run, cell), names in plan.cells.items()
+        ),
         studies=tuple(_study(plan, name, places) for name in plan.studies),
         records=tuple((stage, Path(path)) for stage, path in _records(plan)),
         corpora=tuple(Path(plan.layout.corpus_folder(*corpus)) for corpus in plan.corpora),
@@ -79,16 +82,24 @@ def figure_inputs(manifest: Manifest) -> list[str]:
     return sorted(outputs)
 
 
-def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
-    """Yield every job that a cell needs, in the order they run, then those that only figures read."""
+def _upstream_jobs(plan: Plan, run: Run, dataset: str) -> tuple[PlannedJob, ...]:
+    """Return the jobs of the corpora and of the encoder file that the cells of a run and a data set need."""
+    return *_corpus_jobs(plan, run, dataset), *_encoder_jobs(plan, run)
+
+
+def _corpus_jobs(plan: Plan, run: Run, dataset: str) -> Iterator[PlannedJob]:
     layout, jobs, rate = plan.layout, plan.jobs, plan.levels.sample_rate(run)
-    pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != cell.dataset else []
-    for name in [cell.dataset, *pretraining_corpus]:
+    pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != dataset else []
+    for name in [dataset, *pretraining_corpus]:
         acquired = layout.acquisition_record(name)
         yield _job("acquire", jobs.acquire(name), acquired, acquired, layout.log("acquire", name))
         corpus, record = layout.corpus(name, rate), layout.corpus_record(name, rate)
         yield _job("prepare", jobs.prepare(name, rate), corpus, record, layout.log("prepare", name, rate))
-    yield from _encoder_jobs(plan, run)
+
+
+def _own_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
+    """Yield the jobs of a cell after its encoder, in the order they run, then those that only figures read."""
+    layout, jobs = plan.layout, plan.jobs
     if not cell.trains_encoder:
         embeddings, record = layout.embeddings(run, cell.dataset), layout.embeddings_record(run, cell.dataset)
         log = layout.log("embed", path_of(run), cell.dataset)
@@ -129,7 +140,9 @@ def _digest_config(config: str) -> str:
     return digest(json.loads(config))
 
 
-def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> PlannedCell:
+def _planned_cell(
+    plan: Plan, run: Run, cell: CellKey, studies: Sequence[str], *, upstream: tuple[PlannedJob, ...]
+) -> PlannedCell:
     job = plan.jobs.evaluate(run, cell)
     return PlannedCell(
         path=Path(plan.layout.trials(run, cell)),
@@ -137,13 +150,15 @@ def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -
         config=_digest_config(job.config),
         factors={factor: str(level) for factor, level in {**asdict(run), **asdict(cell)}.items()},
         studies=tuple(studies),
-        training=_training(json.loads(job.config)["training"]),
-        jobs=tuple(list_jobs(plan, run, cell)),
+        training=_training(json.dumps(json.loads(job.config)["training"])),
+        jobs=(*upstream, *_own_jobs(plan, run, cell)),
     )
 
 
-def _training(stated: Mapping[str, Any]) -> Training:
-    protocol = validate(EvaluationProtocol, stated)
+@functools.cache
+def _training(stated: str) -> Training:
+    """Return what readers learn of an evaluation protocol, given as JSON; thousands of cells share one."""
+    protocol = validate(EvaluationProtocol, json.loads(stated))
     limits = [phase.max_epochs or protocol.max_epochs for phase in protocol.phases]
     return Training(
         learning_rates=tuple(phase.learning_rate for phase in protocol.phases) or protocol.candidates,
