@@ -104,13 +104,13 @@ def _run(*command: str) -> None:
 
 
 def start_up(scale: Scale, _: Path) -> Iterator[Row]:
-    """Yield the way of each command to its help, beside the libraries without which none of its kind works."""
+    """Yield the import of each command's module, beside the libraries without which none of its kind works."""
     for command in scale.commands:
         libraries = "torch" if command in ALLOWED["torch"] else "numpy, pydantic"
         yield Row(
             name=f"start-up of {command}",
             anchor=f"import {libraries}",
-            work=lambda command=command: _run("-m", f"workflow_scripts.{command}", "--help"),
+            work=lambda command=command: _run("-c", f"import workflow_scripts.{command}"),
             reference=lambda libraries=libraries: _run("-c", f"import {libraries}"),
             warm=False,
         )
