@@ -126,7 +126,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         bar.set_label(
             f"clips with the tag among the {int(counts['top'].iloc[0])} that activate a filter most", fontsize=8
         )
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -139,7 +139,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     for column, name in enumerate(SHOWN if lines else ()):
         panel = figure.add_subplot(grid[-1, column])
         _differences(panel, differences[differences["quantity"] == name], labelled=column == 0)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     plotting.fix_panels(figure)
     return figure
 

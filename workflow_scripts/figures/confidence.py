@@ -195,7 +195,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         _panel(panel, label, within, styles=styles)
     handles = [plotting.legend_handle(name, **style) for name, style in styles.items()]
     plotting.add_legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -172,7 +172,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
     if differences.notna().any():
         _add_scale(figure, axes, largest)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

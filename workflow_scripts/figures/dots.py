@@ -28,10 +28,7 @@ READING = (
     f"Dots: mean with {INTERVAL}. Open dots: baselines, such as training from scratch and floors; a vertical line "
     "through each leads up to the other methods. Each panel has its own horizontal scale."
 )
-MARKED = f"{ON_TRAINING_DATA} on data that others trained the encoder on"
-COLUMNS = method_columns(
-    "method role", "mean ci_low ci_high half_width variance_sources replicate tested_on_training_data"
-)
+COLUMNS = method_columns("method role", "mean ci_low ci_high half_width variance_sources replicate")
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
 MIN_WIDTH = 4.5  # inches: the note on twins
@@ -79,8 +76,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         panel.set_title(plotting.panel_title(label, rows))
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.4, -0.6)
-    notes = [MARKED] if (numbers["tested_on_training_data"] == "yes").any() else []
-    plotting.add_heading(figure, study.title, numbers["source"], notes=notes)
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -220,7 +220,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, styles=styles)
     plotting.add_legend(figure, handles, columns=legend_columns)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

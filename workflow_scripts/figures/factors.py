@@ -167,7 +167,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     for row, (label, within) in enumerate(panels):
         axes = [[figure.add_subplot(grid[2 * row + line, column]) for column in range(columns)] for line in range(2)]
         _panels(axes, label, within)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     plotting.fix_panels(figure)
     return figure
 

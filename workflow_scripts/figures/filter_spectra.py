@@ -128,7 +128,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
                 panel.tick_params(labelleft=False)
             if row == len(panels) - 1:
                 panel.set_xlabel("filters by peak")
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

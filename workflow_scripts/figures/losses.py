@@ -83,7 +83,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         _panel(panel, label, within, workers=workers, options=options)
     handles = [plotting.legend_handle(labels.name(name), **_style(name, workers)) for name in workers]
     plotting.add_legend(figure, handles, columns=min(3, len(workers)))
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

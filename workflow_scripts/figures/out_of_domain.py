@@ -190,7 +190,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         for (label, rows), style in zip(panels, styles, strict=True)
     ]
     plotting.add_legend(figure, handles, columns=1)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -106,7 +106,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
     plotting.add_legend(figure, handles, columns=legend_columns)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -94,7 +94,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         if not plotting.measured_rows(curve).empty:
             plotting.limit_to_range(panel, "y", measure)
     settings = [plotting.panel_title(label, within) for label, within in plotting.groups(numbers, "panel")]
-    plotting.add_heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
+    plotting.add_heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers)
     return figure
 
 

@@ -83,7 +83,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     if any(_ties(rows) for _, rows in panels):
         tied = plotting.legend_handle(TIED, color=plotting.BLACK, linewidth=2.2)
         plotting.add_legend(figure, [tied], columns=1)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

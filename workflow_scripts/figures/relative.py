@@ -112,7 +112,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     kinds = KINDS if measured["ci_low"].isna().any() else KINDS[:2]
     handles = [plotting.legend_handle(kind, linestyle="none", **_marker(kind)) for kind in kinds]
     plotting.add_legend(figure, handles, columns=len(kinds) if columns > 1 else 1)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -77,7 +77,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     plotting.add_legend(
         figure, [plotting.legend_handle(name, **_style(name, curves)) for name in curves], columns=min(3, len(curves))
     )
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

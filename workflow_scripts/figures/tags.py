@@ -88,7 +88,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     plotting.add_legend(
         figure, [plotting.legend_patch(name, colour=colour) for name, colour in SPLITS.items()], columns=len(SPLITS)
     )
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -224,7 +224,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         _panel(panel, label, within, study=study, scenarios=scenarios, axis=AXES[options.axis])
     handles = [plotting.legend_handle(labels.name(name), **_style(name, scenarios)) for name in scenarios]
     plotting.add_legend(figure, handles, columns=len(handles))
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

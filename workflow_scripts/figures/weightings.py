@@ -84,7 +84,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         for index, name in enumerate(floors)
     ]
     plotting.add_legend(figure, handles, columns=len(handles) if columns > 1 else 2)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 

@@ -23,13 +23,16 @@ from workflow_scripts.report import study_table as tables
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv, require_aggregated
-from workflow_scripts.statistics.data_sources import sources_of
+from workflow_scripts.statistics.data_sources import sources_of, training_fields
 from workflow_scripts.statistics.predictions import Predictions, Windows, read_predictions, read_windows
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples, incomparability_reason
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, SETTINGS
 
-SAMPLE_COLUMNS = ("n_trials", "n_pretraining_seeds", "test_clips", "source", "data_digest")  # see `evidence_fields`
+SAMPLE_COLUMNS = (  # see `evidence_fields`
+    *("n_trials", "n_pretraining_seeds", "test_clips", "source", "data_digest"),
+    "tested_on_training_data",  # only in rows about a method
+)
 #: types of the non-text columns in figures' csv files, besides those of the statistics
 KINDS: dict[str, Kind] = {
     **schema.KINDS,
@@ -117,6 +120,7 @@ class Method:
     reason: str
     train_clips: float  # mean over the trials; not-a-number where nothing was measured
     estimate: TableEstimate | None  # None where nothing was measured
+    tested_on_training_data: str = ""  # yes or no; empty where the data that others trained the encoder on is unknown
 
     @property
     def facts(self) -> dict[str, object]:
@@ -125,6 +129,7 @@ class Method:
             **self.levels,
             "status": schema.MEASURED if self.cells else MISSING,
             "reason": self.reason,
+            "tested_on_training_data": self.tested_on_training_data,
             **evidence_fields(self.cells),
         }
 
@@ -191,9 +196,13 @@ class Evidence:
                     reason="; ".join(dict.fromkeys(filter(None, reasons))),
                     train_clips=float(np.mean([clips[cell.key] for cell in measured])) if measured else np.nan,
                     estimate=estimates[key] if measured else None,
+                    tested_on_training_data=self._tested_on_training_data(planned_cells[0]) if measured else "",
                 )
             )
         return tuple(methods)
+
+    def _tested_on_training_data(self, cell: PlannedCell) -> str:
+        return training_fields(self.manifest, cell.factors)["tested_on_training_data"]
 
     def _estimates(self) -> dict[tuple[str, ...], TableEstimate]:
         """Return the table's estimates of the measured methods in the study's metric, by the methods' levels."""

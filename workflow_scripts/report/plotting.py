@@ -24,6 +24,7 @@ from workflow_scripts.core.files import write_atomically
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import fonts, labels, number_format
 from workflow_scripts.report.labels import NOTHING, TWIN
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.number_format import Measure
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
@@ -67,6 +68,7 @@ LEGEND_HEIGHT = 0.24  # inches: one legend line
 HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
 CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
+TITLE_POINTS, NOTE_POINTS = 10, 8
 NOTHING_MEASURED = "nothing measured"
 NAME_COLUMNS = frozenset({"true", "predicted", "tag", "clip"})  # names that the data give
 NUMBER_LISTS = frozenset({"spectrum"})  # texts of many numbers, which are drawn and never printed
@@ -106,7 +108,7 @@ def draw_failure(study: Study, reason: str) -> Figure:
         lines = textwrap.wrap(f"The figure could not be drawn: {numbers['reason'].iloc[0]}", 70)
         figure = new_figure(FAILURE_WIDTH, HEADING_LINE_HEIGHT * (len(lines) + 1))
         figure.text(0.01, 0.5, "\n".join(lines), va="center", color=GREY)
-        add_heading(figure, study.title, [])
+        add_heading(figure, study.title, numbers)
         return figure
 
     return draw_figure(draw, study, pd.DataFrame({"reason": [reason]}))
@@ -447,17 +449,30 @@ def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> No
         figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
 
 
-def add_heading(figure: Figure, title: str, sources: Iterable[str], *, notes: Sequence[str] = ()) -> None:
-    """Add the title and, below it, the note on twins and others of one line; the figure grows by their height."""
+def add_heading(figure: Figure, title: str, numbers: pd.DataFrame) -> None:
+    """Add the title and, below it, notes on twins and on training data; the figure grows by their height.
+
+    `numbers` are those of the figure.
+    """
     lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
-    if any(TWIN in source.split() for source in sources):
-        notes = [TWIN_LINE, *notes]
+    width_of_notes = int(figure.get_figwidth() * CHARACTERS_PER_INCH * TITLE_POINTS / NOTE_POINTS)
+    notes = [line for note in _heading_notes(numbers) for line in textwrap.wrap(note, width_of_notes)]
     heading = HEADING_LINE_HEIGHT * (len(lines) + len(notes) + 0.5)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + heading)
     share = heading / (height + heading)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - share))  # type: ignore[union-attr, call-arg]
     left, top, line = 0.05 / width, 1 - 0.05 / (height + heading), HEADING_LINE_HEIGHT / (height + heading)
-    figure.text(left, top, "\n".join(lines), va="top", fontsize=10, weight="bold", linespacing=1.1)
+    figure.text(left, top, "\n".join(lines), va="top", fontsize=TITLE_POINTS, weight="bold", linespacing=1.1)
     if notes:
-        figure.text(left, top - line * len(lines), "\n".join(notes), va="top", fontsize=8, color=GREY)
+        figure.text(left, top - line * len(lines), "\n".join(notes), va="top", fontsize=NOTE_POINTS, color=GREY)
+
+
+def _heading_notes(numbers: pd.DataFrame) -> Iterator[str]:
+    if any(TWIN in source.split() for source in numbers.get("source", ())):
+        yield TWIN_LINE
+    if "tested_on_training_data" in numbers:
+        marked = numbers[numbers["tested_on_training_data"] == "yes"]
+        names = [f"{labels.name(row.corpus)} on {labels.name(row.dataset)}" for row in records(marked)]
+        if names:
+            yield f"{ON_TRAINING_DATA} on data that others trained the encoder on: {', '.join(dict.fromkeys(names))}"

@@ -81,6 +81,20 @@ def test_a_page_links_the_studies_that_print_the_number(results: Results) -> Non
     assert 'href="../studies/fig2.html">Encoders &amp; scenarios (Fig. 2)</a>' in page
 
 
+def test_titles_of_numbers_name_what_tells_them_apart(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.manifest["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["rows"] = ["encoder", "workers", "fraction", "scenario"]
+    for more in ({}, {"workers": "WLP"}, {"workers": "WLP", "fraction": "1pct"}):
+        results.add(factors("pase", "frozen", "openmic", **more), [0.5, 0.6, 0.7])
+    results.add(factors("pase", "frozen", "fma_small"), [0.5, 0.6, 0.7])
+    statistics(results)
+    pages = (compose_report(results) / "cells").glob("*.html")
+    titles = {re.findall("<h1>(.*)</h1>", path.read_text(encoding="utf-8"))[0] for path in pages}
+    names = ("WLPMCT, 100pct", "WLP, 100pct", "WLP, 1pct")
+    assert titles == {"PASE, frozen, FMA small", *(f"PASE, frozen, OpenMIC, {name}" for name in names)}
+
+
 def test_a_number_without_trials_says_why(results: Results) -> None:
     Path(results.manifest["cells"][0]["path"]).unlink()
     statistics(results)

@@ -5,18 +5,22 @@ It shows what the command `explain` prints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.report import labels
 from workflow_scripts.report.cell_explanation import CellExplanation, PrintedNumber, explain_cell
+from workflow_scripts.report.labels import NOTHING
 from workflow_scripts.report.site import studies, validation_panels
+from workflow_scripts.report.site.cell_links import Key
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.page import SiteFile, SitePage
 from workflow_scripts.report.site.predictions import PredictionFiles, PredictionsPart
 from workflow_scripts.report.site.validation_panels import Panel
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
+
+NAMED = tuple(map(METHOD_FACTORS.index, ("encoder", "scenario", "dataset")))  # places in a key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class CellContent:
 
 def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
     """Yield a page for each number that the tables may show, and the files that it links."""
-    files = PredictionFiles(inputs.manifest)
+    files, titles = PredictionFiles(inputs.manifest), _titles(inputs.links)
     for key, path in inputs.links.items():
         parts: list[PredictionsPart] = []
         for cell in inputs.links.groups[key]:
@@ -55,7 +59,7 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
             predictions=tuple(parts),
             curves=tuple(_draw_curves(cell, inputs) for cell in inputs.links.groups[key]),
         )
-        yield SitePage(path=path, title=_title(key), template="site/cell.html.j2", content=content)
+        yield SitePage(path=path, title=titles[key], template="site/cell.html.j2", content=content)
 
 
 def _draw_curves(cell: PlannedCell, inputs: ReportInputs) -> CurvesPart:
@@ -81,7 +85,15 @@ def _metrics(cell: PlannedCell, inputs: ReportInputs) -> list[str]:
     return list(dict.fromkeys(read.metric for study in using for read in study.per_metric(cell.factors["dataset"])))
 
 
-def _title(key: Sequence[str]) -> str:
-    """Return the encoder, its scenario and the data set."""
-    levels = dict(zip(METHOD_FACTORS, key, strict=True))
-    return ", ".join(labels.name(levels[factor]) for factor in ("encoder", "scenario", "dataset"))
+def _titles(keys: Iterable[Key]) -> dict[Key, str]:
+    """Return encoder, scenario and data set of each page, and the other levels in which pages of these differ."""
+    alike: dict[tuple[str, ...], list[Key]] = {}
+    for key in keys:
+        alike.setdefault(tuple(key[place] for place in NAMED), []).append(key)
+    titles = {}
+    for named, of_name in alike.items():
+        differing = [place for place, levels in enumerate(zip(*of_name, strict=True)) if len(set(levels)) > 1]
+        for key in of_name:
+            others = [key[place] for place in differing if key[place] != NOTHING]
+            titles[key] = ", ".join(map(labels.name, [*named, *others]))
+    return titles

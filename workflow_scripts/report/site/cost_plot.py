@@ -272,7 +272,7 @@ def draw(study: Study, numbers: pd.DataFrame) -> Figure:
     plotting.limit_to_range(axes[0], "y", measure)  # which all panels share
     axes[0].set_ylabel(measure.heading)
     plotting.add_legend(figure, handles, columns=columns)
-    plotting.add_heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers)
     return figure
 
 
