@@ -158,6 +158,9 @@ pathvars:
 wildcard_constraints:
     corpus=SEGMENT,
     dataset=SEGMENT,
+    model=SEGMENT,
+    package=SEGMENT,
+    study=SEGMENT,
     worker=SEGMENT,
     sample_rate=r"\d+",
 

@@ -38,6 +38,7 @@ WILDCARDS = {
     "package": "musicnn-0.1.0",
     "model": "deit_tiny",
 }
+WILDCARD = re.compile(r"{(\w+)(,[^{}]*)?}")
 STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
 CONFIG = {"studies": STUDIES}
 
@@ -151,7 +152,7 @@ def rules(workflow) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def fill(patterns: list[str]) -> list[str]:
-    paths = [re.sub(r"{(\w+)(,[^{}]*)?}", lambda match: WILDCARDS[match[1]], pattern) for pattern in patterns]
+    paths = [WILDCARD.sub(lambda match: WILDCARDS[match[1]], pattern) for pattern in patterns]
     return [re.sub(r"plans/\w{16}\.json", "plans/DIGEST.json", path) for path in paths]
 
 
@@ -164,6 +165,13 @@ def test_a_rule_writes_where_the_layout_states(rule: str, rules: dict[str, tuple
     outputs, log = EXPECTED[rule]
     assert sorted(rules[rule][0]) == sorted(outputs)
     assert rules[rule][1] == [log]
+
+
+def test_every_wildcard_of_an_output_matches_one_segment_of_its_path(workflow) -> None:
+    for rule, (outputs, _) in workflow[0].items():
+        for name, constraint in (wildcard for output in outputs for wildcard in WILDCARD.findall(output)):
+            assert constraint, f"{rule}: {name} matches slashes"
+            assert not re.fullmatch(constraint[1:], "one/two"), f"{rule}: {name}"
 
 
 def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, tuple[list[str], list[str]]]) -> None:
