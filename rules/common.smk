@@ -18,6 +18,7 @@ from workflow_scripts.core import job_client, provenance, result_files
 from workflow_scripts.core.errors import UserError, format_message
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.cell_lists import CellLists
 from workflow_scripts.planning.downloads import (
     describe_downloads,
     downloaded_datasets,
@@ -74,6 +75,16 @@ GPU = int(Path("/dev/nvidiactl").exists())
 IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 IMAGE = ROOT / "containers/prelude.sif"
 INTERPRETER = "python3" if IN_IMAGE else sys.executable
+
+# Rules that do the same work take the resources and threads that a profile states for the first.
+SAME_WORK = {
+    "evaluate_embeddings_again": "evaluate_embeddings",
+    "evaluate_cell": "evaluate_embeddings",
+}
+for kind in ("overwrite_resources", "overwrite_threads"):
+    stated = dict(getattr(workflow.resource_settings, kind))
+    same = {rule: stated[first] for rule, first in SAME_WORK.items() if first in stated}
+    setattr(workflow.resource_settings, kind, {**same, **stated})
 
 PYTHON = f"{shlex.quote(INTERPRETER)} -m workflow_scripts"
 
@@ -158,6 +169,7 @@ pathvars:
 wildcard_constraints:
     corpus=SEGMENT,
     dataset=SEGMENT,
+    group=r"\d+",
     model=SEGMENT,
     package=SEGMENT,
     study=SEGMENT,

@@ -79,10 +79,59 @@ rule visualise_filters:
         " {params.encoder_file:q} --output {output.spectra:q} --threads {threads} &> {log:q}"
 
 
+def frozen_cells(wildcards):
+    """Return the group of cells that a job evaluates on embeddings."""
+    run, number = run_of(wildcards), int(wildcards.group)
+    return next(
+        group
+        for group in dict.fromkeys(PLAN.cell_groups.values())
+        if (group.run, group.dataset, group.number) == (run, wildcards.dataset, number)
+    )
+
+
+# All cells of a run and a data set in one job. The list is its only output, so that Snakemake leaves finished cells
+# alone. The params depend on the input, so that they do not decide whether the job runs: `CELL_LISTS` does, by the
+# records of the cells. A cell is thus computed again if it has changed, not if others have.
+rule evaluate_embeddings:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
+        embeddings=rules.embed.output.embeddings,
+    output:
+        "<results>/evaluations/<run>/{dataset}/cells{group}.json",
+    log:
+        "<logs>/evaluate_embeddings/<run>/{dataset}/{group}.log",
+    threads: 1
+    params:
+        code=lambda wildcards, input: PLAN.jobs.evaluate_embeddings(
+            frozen_cells(wildcards)
+        ).code,
+        config=lambda wildcards, input: PLAN.jobs.evaluate_embeddings(
+            frozen_cells(wildcards)
+        ).config,
+        former=lambda wildcards, output: next(
+            path
+            for path in PLAN.layout.cell_lists(
+                run_of(wildcards), wildcards.dataset, int(wildcards.group)
+            )
+            if path != output[0]
+        ),
+    shell:
+        '{JOB} evaluate_embeddings --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        " --embeddings {input.embeddings:q} --output {output:q} --former {params.former:q} --threads {threads} &> {log:q}"
+
+
+# The same job. Snakemake does not run it again for a file that is there: if cells have changed or are missing, the list
+# is asked for under its other name, and the job removes the one before.
+use rule evaluate_embeddings as evaluate_embeddings_again with:
+    output:
+        "<results>/evaluations/<run>/{dataset}/cells{group}.again.json",
+
+
 # Two rules with one script and one log: they differ in their inputs and in their need of a GPU.
 
 
-rule evaluate_embeddings:
+# One cell alone: for whoever asks Snakemake for its trials, as `explain` does to repeat them.
+rule evaluate_cell:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
         embeddings=rules.embed.output.embeddings,

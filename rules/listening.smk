@@ -30,7 +30,9 @@ rule write_listening_page:
         embeddings=lambda wildcards: listening_cells(
             wildcards, lambda run, cell: PLAN.layout.embeddings(run, cell.dataset)
         ),
-        trials=lambda wildcards: listening_cells(wildcards, PLAN.layout.trials),
+        trials=lambda wildcards: finished_cells(
+            listening_cells(wildcards, lambda run, cell: (run, cell))
+        ),
     output:
         page="<results>/listening/{study}/index.html",
         record="<results>/listening/{study}/record.json",

@@ -235,10 +235,11 @@ def _of_statistics(folder: Path, seed: int) -> Iterator[Use]:
     cell, statistics = Path(results.manifest["cells"][0]["path"]), folder / "statistics"
     plan, figures = Path(results.manifest_file()), folder / "figures"
     read = [f"--manifest={statistics / 'plan.json'}", f"--statistics={statistics}"]
-    arguments = [f"--manifest={plan}", f"--digest={read_manifest(str(plan)).digest}", f"--output={statistics}"]
+    arguments = [f"--manifest={plan}", f"--output={statistics}"]
+    yield Use(path=cell, command=aggregate, arguments=arguments, may_be_missing=True)  # after a run that failed
+    arguments.append(f"--digest={read_manifest(str(plan)).digest}")
     aggregate.main(arguments)
     (statistics / "plan.json").write_bytes(plan.read_bytes())
-    yield Use(path=cell, command=aggregate, arguments=arguments, may_be_missing=True)
     for path in (cell.with_name("predictions.npz"), cell.with_name("record.json"), plan):
         yield Use(path=path, command=aggregate, arguments=arguments)
     arguments = [*read, f"--output={folder / 'tables'}"]

@@ -24,7 +24,6 @@ from workflow_scripts.core.checksums import write_record
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.planning.runs import CellKey, Run
 
 KILLS = 50
 #: whole runs with two to four kills of any process, decoders included; more of them by hand
@@ -37,7 +36,8 @@ SHARES = {
     "weigh": 6,
     "pretrain": 10,
     "embed": 4,
-    "evaluate": 10,
+    "evaluate_embeddings": 6,
+    "evaluate": 4,
     "aggregate": 3,
     "tabulate": 3,
 }
@@ -47,7 +47,7 @@ CONFIG = {
     "trim": {
         "wu2021_fig8": {
             **{"encoder": ["pase"], "workers": ["LP"], "recipe": ["smoke"], "dataset": ["extended_ballroom"]},
-            **{"fraction": ["100pct"], "published": [], "comparisons": [], "figure": None},
+            **{"fraction": ["100pct", "50pct"], "published": [], "comparisons": [], "figure": None},
         }
     },
     "worker_sets": {"LP": ["lps", "prosody"]},
@@ -94,24 +94,23 @@ def jobs(plan: Plan) -> Iterator[Job]:
     trained = [f"run/{name}" for name in ("encoder.safetensors", "losses.csv", "record.json")]
     given = [*features, "--weights=run/weights.json", "--output=run"]
     yield _job("pretrain", plan.jobs.pretrain(run), *given, outputs=trained)
+    encoder_file = "--encoder-file=run/encoder.safetensors"
+    for group in dict.fromkeys(plan.cell_groups.values()):
+        given = [f"--corpus=corpora/{group.dataset}", encoder_file, "--output=embeddings.npy"]
+        embedded = ["embeddings.npy", "embeddings.json"]
+        yield _job("embed", plan.jobs.embed(run, group.dataset), *given, outputs=embedded)
+        output = plan.layout.cell_lists(run, group.dataset, group.number)[0]
+        given = [f"--corpus=corpora/{group.dataset}", "--embeddings=embeddings.npy", f"--output={output}"]
+        yield _job("evaluate_embeddings", plan.jobs.evaluate_embeddings(group), *given, outputs=[output])
     for cell in cells:
-        tested, encoder_file = f"--corpus=corpora/{cell.dataset}", "--encoder-file=run/encoder.safetensors"
-        used = encoder_file
-        if cell.scenario == "frozen":
-            used = "--embeddings=embeddings.npy"
-            given = [tested, encoder_file, "--output=embeddings.npy"]
-            embedded = ["embeddings.npy", "embeddings.json"]
-            yield _job("embed", plan.jobs.embed(run, cell.dataset), *given, outputs=embedded)
-        output = str(Path(where(plan, run, cell)).parent)
-        files = [f"{output}/{name}" for name in ("trials.csv", "predictions.npz", "record.json")]
-        yield _job("evaluate", plan.jobs.evaluate(run, cell), tested, used, f"--output={output}", outputs=files)
+        if cell.trains_encoder:
+            output = str(Path(plan.layout.trials(run, cell)).parent)
+            files = [f"{output}/{name}" for name in ("trials.csv", "predictions.npz", "record.json")]
+            given = [f"--corpus=corpora/{cell.dataset}", encoder_file, f"--output={output}"]
+            yield _job("evaluate", plan.jobs.evaluate(run, cell), *given, outputs=files)
     yield Job(verb="aggregate", argv=("--manifest=plan.json", "--output=statistics"), outputs=("statistics",))
     given = ["--manifest=plan.json", "--statistics=statistics", "--output=tables"]
     yield Job(verb="tabulate", argv=tuple(given), outputs=("tables",))
-
-
-def where(plan: Plan, run: Run, cell: CellKey) -> str:
-    return plan.layout.trials(run, cell)
 
 
 def _job(verb: str, job: JobSpec, *given: str, outputs: list[str]) -> Job:
@@ -223,6 +222,8 @@ def _timeless(path: Path) -> bytes:
     if path.name in ("acquired.json", "record.json", "weigh.json", "embeddings.json", "prosody.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         return json.dumps({key: record.get(key) for key in ("code", "config", "data", "digest", "weights")}).encode()
+    if path.name == "cells0.json":  # it has the checksums of records
+        return json.dumps([*json.loads(path.read_text(encoding="utf-8"))["cells"]]).encode()
     if path.name == "summary.json":  # its checksums are those of files with times
         return json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"sha256": None}).encode()
     if path.name == "trials.csv":

@@ -23,7 +23,10 @@ HEAVY = {
 }
 MAIN = 'if __name__ == "__main__":'
 COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if MAIN in path.read_text(encoding="utf-8"))
-NETWORKS = "check_encoder embed evaluate evaluate_separation export extract import_checkpoint predict pretrain"
+NETWORKS = (
+    "check_encoder embed evaluate evaluate_embeddings evaluate_separation export extract import_checkpoint predict "
+    "pretrain"
+)
 PAGES = "compose explain show tabulate write_listening_page"
 #: heavy library -> commands that import it at their start
 ALLOWED = {

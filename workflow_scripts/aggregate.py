@@ -11,6 +11,7 @@ Same trials and predictions, same bytes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -48,6 +49,7 @@ from workflow_scripts.statistics.trials import gather
 #: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field;
 #: 3: classes.csv, and the training of the trials in entries.csv; 4: the protocol, in all tables
 SCHEMA_VERSION = 4
+SECONDS_TO_APPEAR = 60  # as latency-wait of the SLURM profile: a shared file system may show files late
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -65,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
         if manifest.find_record(folder / result_files.CORPUS_FACTS):
             read_facts(folder)
+    if arguments.digest:
+        _wait_for_trials(manifest)
     all_trials = gather(manifest, leave_out_stale=manifest.unfinished)
     compute = partial(_compute, trials=all_trials.trials, threads=arguments.threads)
     tables, failed = _compute_healthy(manifest, compute)
@@ -88,6 +92,15 @@ def main(argv: list[str] | None = None) -> None:
         },
         files=checksums(*(arguments.output / STATISTICS_FILES[name] for name in names)),
     )
+
+
+def _wait_for_trials(manifest: Manifest) -> None:
+    """Wait until the trials of all cells are there: of those evaluated together Snakemake has seen their list only."""
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    while missing := next((cell.path for cell in manifest.cells if not cell.path.is_file()), None):
+        if time.monotonic() > deadline:
+            raise UserError(f"{missing} is missing, although its job has finished: run again")
+        time.sleep(1)
 
 
 def _compute(manifest: Manifest, *, trials: pd.DataFrame, threads: int) -> dict[str, pd.DataFrame]:

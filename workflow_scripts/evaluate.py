@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +31,15 @@ from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.core import array_files, files, provenance, result_files
 from workflow_scripts.core.checkpoint_files import require_planned_checkpoint
-from workflow_scripts.core.checksums import checksums, read_record, require_unchanged, write_record
+from workflow_scripts.core.checksums import (
+    CHECKSUMS,
+    OWN,
+    checksums,
+    find_record,
+    read_record,
+    require_unchanged,
+    write_record,
+)
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
@@ -50,53 +59,109 @@ from workflow_scripts.statistics.predictions import Predictions, write_predictio
 from workflow_scripts.statistics.validation_curves import write_curves
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationInputs:
+    """What cells of one run and data set read, each part once: the corpus and, as their scenario needs, an encoder.
+
+    The encoder is given by embeddings (`.npy`), by an encoder file, or not at all where training starts from scratch.
+    """
+
+    folder: Path  # of the corpus
+    embeddings: Path | None = None
+    encoder_file: Path | None = None
+
+    @functools.cached_property
+    def corpus(self) -> Corpus:
+        """The corpus."""
+        return Corpus(self.folder)
+
+    @functools.cached_property
+    def upstream(self) -> dict[str, Any]:
+        """Digests of the job that wrote the embeddings or the encoder file; empty without such."""
+        return _read_provenance(self.embeddings or self.encoder_file)
+
+    def require_planned(self, code: str) -> None:
+        """Raise `UserError` unless these are the inputs of a cell planned as `code`."""
+        source = self.embeddings or self.encoder_file
+        require_planned_inputs(code, corpora=[self.corpus], results=[source] if source else [])
+
+    @functools.cached_property
+    def crops(self) -> tuple[np.ndarray | None, int | None]:
+        """Embeddings (crops, size), and the length of a crop in samples: None if each clip is a single crop."""
+        return _embeddings(self.embeddings, self.corpus) if self.embeddings else (None, None)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     arguments = _parser().parse_args(argv)
-    config: EvaluateConfig = arguments.config
-    record = Record(config=config.to_plain(), code=arguments.code)
     torch.set_num_threads(arguments.threads)
+    inputs = EvaluationInputs(
+        folder=arguments.corpus, embeddings=arguments.embeddings, encoder_file=arguments.encoder_file
+    )
+    evaluate(arguments.config, code=arguments.code, inputs=inputs, output=arguments.output)
+
+
+def evaluate(config: EvaluateConfig, *, code: str, inputs: EvaluationInputs, output: Path) -> None:
+    """Train and test the trials of a cell, planned as `code`, and write its files to the folder `output`."""
+    record = Record(config=config.to_plain(), code=code)
     missing = sorted(set(FACTORS) - set(config.factors))
     if missing:
         raise UserError(f"factors: no value for {', '.join(missing)}")
-    corpus = Corpus(arguments.corpus)
+    corpus = inputs.corpus
     scenario = registry.load("scenario", config.scenario)
-    source = _encoder_source(scenario, config, arguments)
-    require_planned_inputs(arguments.code, corpora=[corpus], results=[source] if source else [])
-    upstream = _read_provenance(source)
+    _require_source(scenario, config, inputs)
+    inputs.require_planned(code)
     _require_planned_head_file(config)
     weights = _head_weights(config.head)
-    digest = provenance.digest([record.config, arguments.code, corpus.facts.digest, upstream, weights])
-    task = _build_task(config, arguments, corpus=corpus, digest=digest)
+    digest = provenance.digest([record.config, code, corpus.facts.digest, inputs.upstream, weights])
+    task = _build_task(config, inputs, output=output, digest=digest)
     results = scenario.run(task)
     _require_planned_head_file(config)  # trials read it
     predictions = _predictions(task, results)
-    write_predictions(arguments.output / result_files.PREDICTIONS, predictions, windows=results[0].windows)
-    write_curves(arguments.output / result_files.VALIDATION, [result.validation for result in results])
+    write_predictions(output / result_files.PREDICTIONS, predictions, windows=results[0].windows)
+    write_curves(output / result_files.VALIDATION, [result.validation for result in results])
     table = _trials_table(task, results, config=config, record=record)
-    files.write_text(arguments.output / result_files.TRIALS, table.to_csv(index=False))
-    kept = _write_weights(arguments.output, task, results[0], config=config, code=arguments.code)
+    files.write_text(output / result_files.TRIALS, table.to_csv(index=False))
+    kept = _write_weights(output, task, results[0], config=config, code=code)
     content = record.content(
         data={corpus.facts.dataset: corpus.facts.digest},
         device=device_name(task.device),
-        upstream=upstream,
+        upstream=inputs.upstream,
         seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
     names = (result_files.TRIALS, result_files.PREDICTIONS, result_files.VALIDATION, *kept)
-    outputs = checksums(*(arguments.output / name for name in names))
-    write_record(arguments.output / result_files.RECORD, content, files=outputs)
+    write_record(output / result_files.RECORD, content, files=checksums(*(output / name for name in names)))
     task.store.clear()
 
 
-def _encoder_source(scenario: ModuleType, config: EvaluateConfig, arguments: argparse.Namespace) -> Path | None:
-    """Return the encoder file or the embeddings; `UserError` unless the command line has exactly the scenario's input.
+def is_finished(config: EvaluateConfig, *, code: str, inputs: EvaluationInputs, output: Path) -> bool:
+    """Return whether the files of a cell are there and unchanged, and from the same config, code and inputs."""
+    try:
+        record = find_record(output / result_files.RECORD)
+        if record is None:
+            return False
+        for name in {*record[CHECKSUMS]} - {OWN}:
+            require_unchanged(output / name)
+    except UserError:  # damaged: it is computed again
+        return False
+    corpus = inputs.corpus.facts
+    expected = {
+        "config": config.to_plain(),
+        "code": code,
+        "data": {corpus.dataset: corpus.digest},
+        "upstream": inputs.upstream,
+        "head_weights": None,
+        **_head_weights(config.head),
+    }
+    return all(record.get(key) == value for key, value in expected.items())
 
-    A scenario that trains from scratch has neither.
-    """
+
+def _require_source(scenario: ModuleType, config: EvaluateConfig, inputs: EvaluationInputs) -> None:
+    """Raise `UserError` unless there is exactly the scenario's input: an encoder file, embeddings, or neither."""
     source = ("encoder_file" if scenario.PRETRAINED else None) if scenario.TRAINS_ENCODER else "embeddings"
     for name in ("encoder_file", "embeddings"):
-        if (getattr(arguments, name) is not None) != (name == source):
+        if (getattr(inputs, name) is not None) != (name == source):
             flag = f"--{name.replace('_', '-')}"
             mistake = f"needs {flag}" if name == source else f"does not accept {flag}: leave it out"
             raise UserError(f"scenario {config.scenario} {mistake}")
@@ -105,7 +170,6 @@ def _encoder_source(scenario: ModuleType, config: EvaluateConfig, arguments: arg
             raise UserError(f"encoder: missing; scenario {config.scenario} trains it")
         if not (registry.load("encoder", config.encoder.name).TRAINABLE or _reads_maps(config.head)):
             raise UserError(f"encoder {config.encoder.name} cannot be trained: use scenario frozen")
-    return getattr(arguments, source) if source else None
 
 
 def _read_provenance(source: Path | None) -> dict[str, Any]:
@@ -136,14 +200,13 @@ def _head_weights(choice: LevelChoice) -> dict[str, str]:
     return {} if digest is None else {"head_weights": digest}
 
 
-def _build_task(
-    config: EvaluateConfig, arguments: argparse.Namespace, *, corpus: Corpus, digest: str
-) -> EvaluationTask:
+def _build_task(config: EvaluateConfig, inputs: EvaluationInputs, *, output: Path, digest: str) -> EvaluationTask:
+    corpus = inputs.corpus
     if corpus.facts.task == "unlabelled":
         raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
     if lack := describe_lack_of_classes(corpus.facts.task, corpus.facts.classes, corpus.labels):
         raise UserError(f"data set {corpus.facts.dataset}: {lack}")
-    embeddings, crop_length = _embeddings(arguments.embeddings, corpus) if arguments.embeddings else (None, None)
+    embeddings, crop_length = inputs.crops
     build_maps_head = functools.partial(_build_maps_head, config.head, outputs=len(corpus.facts.classes))
     return EvaluationTask(
         corpus=corpus,
@@ -154,10 +217,10 @@ def _build_task(
         trials=config.trials,
         settings=config.training,
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
-        store=TrialStore(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
+        store=TrialStore(output.with_name(f".{output.name}.trials"), digest=digest),
         embeddings=embeddings,
         crop_length=crop_length,
-        build_encoder=functools.partial(_build_encoder, config, arguments.encoder_file),
+        build_encoder=functools.partial(_build_encoder, config, inputs.encoder_file),
         keeps_first=config.keep == "first_trial",
     )
 

@@ -20,7 +20,8 @@ from workflow_scripts.planning.plan import Plan
 def model_of(stage: str) -> type[JobConfig]:
     """Model of a stage's job configs: the one that its module defines."""
     module = importlib.import_module(f"{jobs.__name__}.{stage}")
-    (model,) = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    (model,) = [value for value in own if issubclass(value, JobConfig)]
     return model
 
 
@@ -44,6 +45,8 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:
         yield "evaluate", plan.jobs.evaluate(run, cell)
+    for group in dict.fromkeys(plan.cell_groups.values()):
+        yield "evaluate_embeddings", plan.jobs.evaluate_embeddings(group)
     for run, cell in plan.filter_jobs:
         yield "visualise_filters", plan.jobs.visualise_filters(run, cell)
     for page in plan.listening_pages.values():

@@ -34,10 +34,12 @@ WILDCARDS = {
     **{name: str(level) for name, level in vars(CELL).items()},
     "sample_rate": "16000",
     "worker": "prosody",
+    "group": "2",
     "study": "garoufis2024_tags",
     "package": "musicnn-0.1.0",
     "model": "deit_tiny",
 }
+CELL_LISTS = LAYOUT.cell_lists(RUN, "openmic", 2)
 WILDCARD = re.compile(r"{(\w+)(,[^{}]*)?}")
 STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
 CONFIG = {"studies": STUDIES}
@@ -51,7 +53,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 
 with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     rules = api.workflow(
-        resource_settings=ResourceSettings(),
+        resource_settings=ResourceSettings(overwrite_resources={"evaluate_embeddings": {"mem_mb": 12345}}),
         config_settings=ConfigSettings(config=json.loads(sys.argv[1])),
         snakefile=Path("Snakefile"),
     )._workflow.rules
@@ -61,7 +63,8 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         str(output): [mark.category, mark.htmlindex, Path(mark.caption.get_path_or_uri(secret_free=True)).is_file()]
         for rule in rules for output in rule.output if (mark := output.flags.get("report"))
     }
-    print(json.dumps([files, inputs, marks]))
+    memory = [rule.name for rule in rules if "mem_mb" in rule.resources and rule.resources["mem_mb"].value == 12345]
+    print(json.dumps([files, inputs, marks, memory]))
 """
 
 
@@ -111,7 +114,9 @@ EXPECTED = {
         [LAYOUT.embeddings(RUN, "openmic"), LAYOUT.embeddings_record(RUN, "openmic")],
         LAYOUT.log("embed", path_of(RUN), "openmic"),
     ),
-    "evaluate_embeddings": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
+    "evaluate_embeddings": ([CELL_LISTS[0]], LAYOUT.log("evaluate_embeddings", path_of(RUN), "openmic", 2)),
+    "evaluate_embeddings_again": ([CELL_LISTS[1]], LAYOUT.log("evaluate_embeddings", path_of(RUN), "openmic", 2)),
+    "evaluate_cell": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
     "evaluate_encoder": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
     "visualise_filters": (
         [LAYOUT.spectra(RUN, CELL), LAYOUT.spectra_record(RUN, CELL)],
@@ -138,11 +143,13 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str], dict[str, list]]:
-    """Outputs and logs of all rules, the inputs of `acquire_all`, and marks of outputs for Snakemake's own report."""
+def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str], dict[str, list], list[str]]:
+    """Outputs and logs of all rules, the inputs of `acquire_all`, and marks of outputs for Snakemake's own report.
+
+    The last are the rules with the memory that was stated for frozen evaluations.
+    """
     command = [sys.executable, "-c", SCRIPT, json.dumps(CONFIG)]
-    rules, inputs, marks = json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True).stdout)
-    return rules, inputs, marks
+    return tuple(json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True).stdout))
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +184,10 @@ def test_every_wildcard_of_an_output_matches_one_segment_of_its_path(workflow) -
 def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, tuple[list[str], list[str]]]) -> None:
     for rule, (outputs, _) in EXPECTED.items():
         assert rule in ("tabulate", "draw") or rules[rule][0][0] == outputs[0], rule
+
+
+def test_rules_of_the_same_work_take_the_resources_of_the_first(workflow) -> None:
+    assert set(workflow[3]) == {"evaluate_embeddings", "evaluate_embeddings_again", "evaluate_cell"}
 
 
 def test_one_target_fetches_all_that_needs_the_network_and_no_twin_or_copy(workflow) -> None:

@@ -27,6 +27,7 @@ def test_jobs_that_wait_for_the_same_encoder_are_one_array(plan: Plan) -> None:
     by_rule = {jobs.rule: jobs for jobs in queue.count_jobs(plan)}
     assert by_rule["embed"].jobs == len(plan.embedding_jobs)
     assert by_rule["embed"].arrays == len({run for run, _ in plan.embedding_jobs}) < by_rule["embed"].jobs
+    assert by_rule["evaluate_embeddings"].jobs == by_rule["embed"].jobs, "one for all cells of a data set"
     assert (by_rule["acquire"].jobs, by_rule["acquire"].arrays) == (len(dict(plan.corpora)), 1)
     weighted = by_rule["weigh"].jobs
     assert by_rule["pretrain"].arrays < by_rule["pretrain"].jobs, "those of equal weights wait for their corpus alone"

@@ -52,7 +52,8 @@ def plan_jobs(folder: Path) -> set[str]:
     jobs = set()
     for rule, output in re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: ([^,\n]+)", result.stdout, re.M):
         folder_of_jobs = re.sub(r"^results/smoke/\w+/|^data/smoke/", "", str(Path(output).parent))
-        jobs.add(rule if rule in SUMMARIES | {"plan"} else f"{rule} {name_job(rule, Path(output), folder_of_jobs)}")
+        name = rule.removesuffix("_again")  # the same job
+        jobs.add(name if name in SUMMARIES | {"plan"} else f"{name} {name_job(name, Path(output), folder_of_jobs)}")
     return jobs - {"all"}
 
 
@@ -86,12 +87,13 @@ def pretraining_jobs(*runs: str) -> set[str]:
 def evaluation_jobs(
     run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS, fractions: tuple[str, ...] = ("100pct",)
 ) -> set[str]:
-    rules = {"frozen": "evaluate_embeddings"}
-    return {
-        f"{rules.get(scenario, 'evaluate_encoder')} {run}/{dataset}/linear/{scenario}/{fraction}/wu2021"
+    frozen = {f"evaluate_embeddings {run}/{dataset}" for dataset in datasets if "frozen" in scenarios}
+    return frozen | {
+        f"evaluate_encoder {run}/{dataset}/linear/{scenario}/{fraction}/wu2021"
         for scenario in scenarios
         for dataset in datasets
         for fraction in fractions
+        if scenario != "frozen"
     }
 
 
@@ -633,6 +635,56 @@ def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
         }
 
 
+def times_of_cells(finished: Path) -> dict[str, int]:
+    """Return when the trials of each cell were written."""
+    folder = finished / "results/smoke/evaluations"
+    return {str(path.parent.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("trials.csv")}
+
+
+def test_a_missing_cell_alone_is_computed_again(finished: Path) -> None:
+    cell = f"{TUNED}/openmic/linear/frozen/50pct/wu2021"
+    path, before = finished / "results/smoke/evaluations" / cell / "trials.csv", times_of_cells(finished)
+    trials = pd.read_csv(path)
+    path.unlink()
+    assert plan_jobs(finished) == {f"evaluate_embeddings {TUNED}/openmic", *SUMMARIES}
+    result = snakemake(finished, "--show-failed-logs")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-5000:]
+    after = times_of_cells(finished)
+    assert {name for name in after if after[name] != before[name]} == {cell}
+    pd.testing.assert_frame_equal(pd.read_csv(path).drop(columns="seconds"), trials.drop(columns="seconds"))
+    assert plan_jobs(finished) == set()
+
+
+def test_a_new_fraction_alone_is_computed_and_one_that_is_left_out_runs_nothing(finished: Path) -> None:
+    cell, before = f"{TUNED}/openmic/linear/frozen/25pct/wu2021", times_of_cells(finished)
+    folder = Path("results/smoke/evaluations", TUNED, "openmic")
+    (present,) = [path.name for path in (finished / folder).glob("cells0*.json")]
+    (missing,) = {"cells0.json", "cells0.again.json"} - {present}
+    with edit(finished / SMOKE, lambda text: text.replace("[100pct, 50pct]}", "[100pct, 50pct, 25pct]}")):
+        added = evaluation_jobs(TUNED, "frozen", "fine_tuned", fractions=("25pct",))
+        assert plan_jobs(finished) == {*added, "plan", *SUMMARIES}
+        result = snakemake(finished, "--show-failed-logs", str(folder / missing))
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-5000:]
+        after = times_of_cells(finished)
+        assert {name for name in after if after[name] != before.get(name)} == {cell}
+    assert plan_jobs(finished) == SUMMARIES, "the list is new, and all planned cells are as before"
+    restored = snakemake(finished)
+    assert restored.returncode == 0, restored.stderr[-5000:]
+    assert plan_jobs(finished) == set()
+
+
+def test_the_command_that_repeats_a_cell_computes_it_alone(finished: Path) -> None:
+    cell, before = f"{TUNED}/openmic/linear/frozen/50pct/wu2021", times_of_cells(finished)
+    result = snakemake(finished, "--force", f"results/smoke/evaluations/{cell}/trials.csv")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-5000:]
+    after = times_of_cells(finished)
+    assert {name for name in after if after[name] != before[name]} == {cell}
+    assert plan_jobs(finished) == SUMMARIES
+    restored = snakemake(finished)
+    assert restored.returncode == 0, restored.stderr[-5000:]
+    assert plan_jobs(finished) == set()
+
+
 def test_reweighted_runs_do_not_need_the_equally_weighted_ones(finished: Path) -> None:
     config = finished / "alone.yaml"
     config.write_text("studies: [wu2021_fig6]\nresults: results/alone\n", encoding="utf-8")
@@ -660,7 +712,7 @@ def test_stale_results_are_detected_without_snakemakes_records(finished: Path) -
         with edit(finished / "workflow_scripts/encoders/pase.py", add_code):
             result = snakemake(finished, "--show-failed-logs")
             assert result.returncode != 0
-            assert "stale" in result.stdout + result.stderr
+            assert "not all inputs are those of this plan" in result.stdout + result.stderr
     finally:
         shutil.rmtree(records)
         aside.rename(records)

@@ -80,7 +80,8 @@ class Journal(logging.Handler):
             self._write(RUN)
         job = _StartedJob(list(event["output"]), Path(event["log"][0]), event["shellcmd"] or "")
         self._jobs[event["jobid"]] = job
-        self._write(START, rule=event["rule_name"], files=job.files, gpu=_asks_for_gpu(event["resources"]))
+        files = [*job.files, str(job.log)]  # a job whose output has two names has one log
+        self._write(START, rule=event["rule_name"], files=files, gpu=_asks_for_gpu(event["resources"]))
 
     def keep_error(self, event: Mapping[str, Any]) -> None:
         """Keep the exception of a shell command until the job that failed is named."""
@@ -268,7 +269,7 @@ def total_seconds(record: Mapping[str, Any], attempts: Attempts | None) -> float
 
 
 def read_attempts(path: Path) -> dict[str, Attempts]:
-    """Return the attempts by each of a job's output files; empty without a journal."""
+    """Return the attempts by each of a job's output files, and by its log; empty without a journal."""
     attempts: dict[str, Attempts] = {}
     runs: dict[_RunKey, _Run] = {}
     latest: dict[_RunKey, float] = {}

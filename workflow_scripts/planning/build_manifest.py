@@ -105,7 +105,10 @@ def _own_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
         log = layout.log("embed", path_of(run), cell.dataset)
         yield _job("embed", jobs.embed(run, cell.dataset), embeddings, record, log)
     trials, record = layout.trials(run, cell), layout.evaluation_record(run, cell)
-    yield _job("evaluate", jobs.evaluate(run, cell), trials, record, layout.log("evaluate", path_of(run, cell)))
+    log = layout.log("evaluate", path_of(run, cell))
+    if group := plan.cell_groups.get((run, cell)):
+        log = layout.log("evaluate_embeddings", path_of(run), cell.dataset, group.number)
+    yield _job("evaluate", jobs.evaluate(run, cell), trials, record, log)
     if (run, cell) in plan.filter_jobs:
         spectra, record = layout.spectra(run, cell), layout.spectra_record(run, cell)
         log = layout.log(FILTERS, path_of(run, cell))

@@ -51,13 +51,19 @@ def strip_controls(text: str) -> str:
     return " ".join(UNPRINTABLE.sub(" ", text).split())
 
 
-def read_end(log: Path) -> LogEnd | None:
-    """Return the end of a job's log; None if it is missing or empty."""
+def read_end(log: Path, *, about: str = "") -> LogEnd | None:
+    """Return the end of a job's log; None if it is missing or empty.
+
+    A reason or a note that begins with `about`, a part of the job, is the reason of this part.
+    """
     lines = [line for text in _read_tail(log).splitlines() if (line := strip_controls(text))]
     if not lines:
         return None
     messages = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
     gave_up = [line for line in messages if not line.startswith(NOTE)]
+    own = [line for line in messages if about and line.removeprefix(NOTE).startswith(f"{about}: ")]
+    if own:
+        return LogEnd(True, own[-1].removeprefix(NOTE).removeprefix(f"{about}: ")[:MAX_CHARACTERS])
     is_reason = bool(gave_up) or any(line.startswith(CRASHED) for line in lines)
     return LogEnd(is_reason, (gave_up or lines)[-1][:MAX_CHARACTERS])
 

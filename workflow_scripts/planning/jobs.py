@@ -16,6 +16,7 @@ from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.configuration.jobs.audit import AuditConfig
 from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
+from workflow_scripts.configuration.jobs.evaluate_embeddings import EvaluateEmbeddingsConfig, PlannedEvaluation
 from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
@@ -32,6 +33,7 @@ from workflow_scripts.core.file_digests import digest_files
 from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
+from workflow_scripts.planning.cell_lists import CellGroup
 from workflow_scripts.planning.levels import Levels
 from workflow_scripts.planning.runs import CellKey, ListeningPlan, Run, audio_of
 
@@ -220,6 +222,18 @@ class Jobs:
         )
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
         return _job("evaluate", config, upstream=[corpus, *upstream])
+
+    @_cached
+    def evaluate_embeddings(self, group: CellGroup) -> JobSpec:
+        """Run the trials of all cells of a group; their own digests decide which of them are computed."""
+        jobs = {cell.folder: self.evaluate(group.run, cell) for cell in group.cells}
+        config = EvaluateEmbeddingsConfig(
+            cells=tuple(
+                PlannedEvaluation(folder=folder, code=job.code, config=EvaluateConfig.from_json(job.config))
+                for folder, job in jobs.items()
+            )
+        )
+        return _job("evaluate_embeddings", config)
 
     def _protocol(self, cell: CellKey) -> dict[str, Any]:
         """Return the numbers of its protocol that a cell reads."""

@@ -109,6 +109,15 @@ class Layout:
         """Return the record of the computation of embeddings."""
         return f"{self.results}/embeddings/{path_of(run)}/{dataset}.json"
 
+    def evaluations(self, run: Run, dataset: str) -> str:
+        """Return the folder of a run's cells of a data set."""
+        return f"{self.results}/evaluations/{path_of(run)}/{dataset}"
+
+    def cell_lists(self, run: Run, dataset: str, number: int) -> tuple[str, str]:
+        """Return the list of finished cells of a group under its two names, of which one at most is there."""
+        path = f"{self.evaluations(run, dataset)}/cells{number}"
+        return f"{path}.json", f"{path}.again.json"
+
     def evaluation(self, run: Run, cell: CellKey) -> str:
         """Return the folder of a cell."""
         return f"{self.results}/evaluations/{path_of(run, cell)}"

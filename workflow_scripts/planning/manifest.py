@@ -20,7 +20,7 @@ from workflow_scripts.core.checksums import CHECKSUMS, OWN, find_record, parse_r
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.result_files import CORPUS_FACTS, file_to_delete, record_of
-from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
+from workflow_scripts.levels.factors import DOWNSTREAM, FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES
 
 STDIN = "-"
@@ -56,6 +56,11 @@ class PlannedJob(NamedTuple):
     log: Path
     code: str = ""
     config: str = ""
+
+    @property
+    def cell_folder(self) -> str:
+        """Folder of a cell below that of its data set, by which the log of a job that evaluates many names it."""
+        return "/".join(self.output.parent.parts[-len(DOWNSTREAM) + 1 :])
 
     def read_record(self) -> dict[str, Any]:
         """Read its record; `UserError` if it is missing, changed, of another run or of an older plan."""

@@ -12,6 +12,7 @@ from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.levels.dataset_facts import SPLITS
+from workflow_scripts.planning.cell_lists import CellGroup, group_cells
 from workflow_scripts.planning.grids import expand
 from workflow_scripts.planning.jobs import Jobs
 from workflow_scripts.planning.layout import Layout
@@ -100,6 +101,11 @@ class Plan:
     def embedding_jobs(self) -> list[tuple[Run, str]]:
         """Run and data set of every `embed` job."""
         return list(dict.fromkeys((run, cell.dataset) for run, cell in self.cells if not cell.trains_encoder))
+
+    @functools.cached_property
+    def cell_groups(self) -> dict[tuple[Run, CellKey], CellGroup]:
+        """The group of each cell whose encoder stays frozen: each group is one `evaluate_embeddings` job."""
+        return {(group.run, cell): group for group in group_cells(self.cells) for cell in group.cells}
 
     @functools.cached_property
     def filter_jobs(self) -> list[tuple[Run, CellKey]]:

@@ -64,8 +64,8 @@ def _list_jobs(plan: Plan) -> Iterator[tuple[str, Hashable]]:
         yield "evaluate_separation", run
     for run, _ in plan.embedding_jobs:
         yield "embed", run
-    for run, cell in plan.cells:
-        yield "evaluate_encoder" if cell.trains_encoder else "evaluate_embeddings", run
+    yield from (("evaluate_embeddings", group.run) for group in dict.fromkeys(plan.cell_groups.values()))
+    yield from (("evaluate_encoder", run) for run, cell in plan.cells if cell.trains_encoder)
     for run, _ in plan.filter_jobs:
         yield "visualise_filters", run
     for _ in plan.listening_pages:

@@ -74,6 +74,11 @@ class CellKey:
         """Whether the scenario trains the encoder, so that the cell reads audio instead of embeddings."""
         return bool(registry.load("scenario", self.scenario).TRAINS_ENCODER)
 
+    @property
+    def folder(self) -> str:
+        """Its folder below that of the data set."""
+        return f"{self.head}/{self.scenario}/{self.fraction}/{self.protocol}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListeningPlan:
@@ -107,5 +112,5 @@ def path_of(run: Run, cell: CellKey | None = None) -> str:
         f"seed{run.pretrain_seed}",
     ]
     if cell is not None:
-        levels += [cell.dataset, cell.head, cell.scenario, cell.fraction, cell.protocol]
+        levels += [cell.dataset, cell.folder]
     return "/".join(levels)

@@ -19,6 +19,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.result_files import record_of
 from workflow_scripts.core.validation import parse_json
+from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.attempts import Attempts, read_attempts, total_seconds
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import number_format
@@ -58,13 +59,18 @@ class JobStatus:
     failures: int
     slurm: str
     wait_seconds: float | None
+    is_counted: bool = True  # False if its attempts are also those of a job listed before: that evaluated both cells
     facts: Mapping[str, Any] = field(default_factory=dict)  # of an acquired data set or a prepared corpus: its file
 
     @property
     def name(self) -> str:
-        """Stage and the path of the job's log below the folder of the stage, without its ending."""
-        parts = self.job.log.with_suffix("").parts
-        return f"{self.job.stage} {'/'.join(parts[parts.index(self.job.stage) + 1 :])}"
+        """Stage and the path of the job's log below the folder of the stage, without its ending.
+
+        If the log is that of several cells, the path of the cell.
+        """
+        stage, parts = self.job.stage, self.job.log.with_suffix("").parts
+        of_job = parts[parts.index(stage) + 1 :] if stage in parts else self.job.output.parent.parts[-len(FACTORS) :]
+        return f"{stage} {'/'.join(of_job)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class Statuses:
 
 def tabulate(jobs: Sequence[JobStatus]) -> Statuses:
     """Return the tables of the report."""
-    troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED, STALE)]
+    troubles = [job for job in jobs if (job.failures and job.is_counted) or job.state in (FAILED, UNFINISHED, STALE)]
     return Statuses(
         stages=tuple(by_stage(jobs)),
         troubles=tuple((job.name, job.state, job.reason, _count(job.attempts)) for job in troubles[:MAX_TROUBLES]),
@@ -90,16 +96,19 @@ def tabulate(jobs: Sequence[JobStatus]) -> Statuses:
 def list_statuses(
     manifest: Manifest, attempts: Mapping[str, Attempts], *, compare_files: bool = False
 ) -> list[JobStatus]:
-    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's record.
+    """Return the status of every planned job, stage by stage; `attempts` are by the path of its record or its log.
 
     With `compare_files` the files of every result are compared with the checksums in its record.
     """
     statuses: dict[PlannedJob, JobStatus] = {}
+    counted: set[int] = set()
     for cell in manifest.cells:
         for place, job in enumerate(cell.jobs):
             if job not in statuses:
                 prerequisites = [statuses[other] for other in _prerequisites(cell.jobs, place)]
-                status = _status(job, attempts.get(str(job.record)), prerequisites)
+                own = attempts.get(str(job.record)) or attempts.get(str(job.log))
+                status = _status(job, own, prerequisites, is_counted=id(own) not in counted)
+                counted |= {id(own)} if own else set()
                 has_record = status.state in (DONE, NOT_RUN) and job.record.is_file()
                 damage = _find_damage(job) if compare_files and has_record else ""
                 statuses[job] = replace(status, state=DAMAGED, reason=damage) if damage else status
@@ -129,7 +138,7 @@ def describe_failures(manifest: Manifest) -> Iterator[str]:
 
 def list_other_failures(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[str]:
     """Return a line on each failed job that no cell needs, such as an audit or a figure: its first file and reason."""
-    planned = {str(path) for cell in manifest.cells for job in cell.jobs for path in (job.output, job.record)}
+    planned = {str(path) for cell in manifest.cells for job in cell.jobs for path in (job.output, job.record, job.log)}
     known = {id(job) for file, job in attempts.items() if file in planned}
     failures: dict[int, str] = {}
     for file, job in attempts.items():
@@ -149,23 +158,25 @@ def _prerequisites(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJo
     return jobs[:place]
 
 
-def _status(job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus]) -> JobStatus:
+def _status(
+    job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus], *, is_counted: bool
+) -> JobStatus:
     record = _read(job.record)
     state, reason = _find_state(job, record, attempts, prerequisites)
     on_gpu = str(record.get("device", "")).startswith(GPU)
-    other_attempts = [attempt for attempt in attempts.all if not attempt.succeeded] if attempts else []
+    others = [attempt for attempt in attempts.all if not attempt.succeeded] if attempts and is_counted else []
+    seconds = total_seconds(record, attempts if is_counted else None)
     return JobStatus(
         job=job,
         state=state,
         reason=reason,
-        seconds=total_seconds(record, attempts),
-        gpu_seconds=total_seconds(record, attempts)
-        if on_gpu
-        else sum(attempt.seconds for attempt in other_attempts if attempt.gpu),
+        seconds=seconds,
+        gpu_seconds=seconds if on_gpu else sum(attempt.seconds for attempt in others if attempt.gpu),
         attempts=len(attempts.all) if attempts else None,
         failures=len(attempts.failures) if attempts else 0,
         slurm=attempts.slurm if attempts else "",
-        wait_seconds=_wait_seconds(record, attempts) if attempts and attempts.slurm else None,
+        wait_seconds=_wait_seconds(record, attempts) if attempts and attempts.slurm and is_counted else None,
+        is_counted=is_counted,
         facts=_read(job.output) if job.stage in (ACQUIRE, PREPARE) else {},
     )
 
@@ -174,13 +185,15 @@ def _find_state(
     job: PlannedJob, record: Mapping[str, Any], attempts: Attempts | None, prerequisites: Sequence[JobStatus]
 ) -> tuple[str, str]:
     """Return the state of a job, and its reason: of a job that is done, why its last failed attempt failed."""
-    if attempts and attempts.running:
-        return RUNNING, f"since {time.strftime('%Y-%m-%d %H:%M', time.localtime(attempts.all[-1].started))}"
     last_failure = attempts.failures[-1].reason if attempts and attempts.failures else ""
-    if record and job.output.exists():
-        why = _find_staleness(job, record, prerequisites)
+    is_there = bool(record) and job.output.exists()
+    why = _find_staleness(job, record, prerequisites) if is_there else ""
+    if attempts and attempts.running and (why or not is_there):  # not the finished cells of a job
+        return RUNNING, f"since {time.strftime('%Y-%m-%d %H:%M', time.localtime(attempts.all[-1].started))}"
+    has_failed = bool(attempts and attempts.all[-1].failed)
+    if is_there and not (why and has_failed):  # else it failed before it could replace the stale result
         return (STALE, why) if why else (DONE, last_failure and f"an attempt before: {last_failure}")
-    if attempts and attempts.all[-1].failed and not job.log.is_file():
+    if has_failed and (is_there or not job.log.is_file()):
         return FAILED, last_failure
     if text := read_reason(job):
         state, _, reason = text.partition(": ")
@@ -253,7 +266,7 @@ def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
     """Return one row per stage with the columns `HEADINGS`."""
     for stage in dict.fromkeys(status.job.stage for status in statuses):
         jobs = [status for status in statuses if status.job.stage == stage]
-        known = [job.attempts for job in jobs if job.attempts is not None]
+        known = [job.attempts for job in jobs if job.attempts is not None and job.is_counted]
         waits = [job.wait_seconds for job in jobs if job.wait_seconds is not None]
         hours = sum(job.gpu_seconds for job in jobs) / 3600
         yield (
@@ -262,7 +275,7 @@ def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             f"{_in_state(jobs, DONE):,}",
             f"{_in_state(jobs, STALE):,}",
             f"{_in_state(jobs, RUNNING):,}",
-            f"{sum(job.attempts > 1 for job in jobs if job.attempts):,}",
+            f"{sum(attempts > 1 for attempts in known):,}",
             f"{_in_state(jobs, FAILED, UNFINISHED, DAMAGED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",

@@ -28,7 +28,7 @@ def in_short(reason: str) -> str:
 
 def read_reason(job: PlannedJob) -> str:
     """Return state, stage and last line of a job that has left a log but no output; empty without a log."""
-    end = read_end(job.log)
+    end = read_end(job.log, about=job.cell_folder)
     if end is None:
         return ""
     return (
