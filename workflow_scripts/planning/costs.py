@@ -92,17 +92,19 @@ def _download_bytes(file: PlannedFile) -> float:
 
 def _estimate(stage: str, work: Sequence[Work], records: Sequence[MeasuredJob]) -> CostEstimate:
     used: set[MeasuredJob] = set()
-    hours, unknown = 0.0, 0
+    hours = 0.0
+    unknown: set[object] = set()
     for job in work:
         similar = _most_similar(job, records)
         if math.isnan(job.amount) or not similar:
-            unknown += 1
+            unknown.add(job.job)
             continue
         used.update(similar)
         rate = sum(record.seconds for record in similar) / sum(record.amount for record in similar)
         hours += job.amount * rate / 3600
     device = ", ".join(sorted({record.device for record in used}))
-    return CostEstimate(stage=stage, jobs=len(work), hours=hours, device=device, records=len(used), unknown=unknown)
+    jobs = len({job.job for job in work})
+    return CostEstimate(stage=stage, jobs=jobs, hours=hours, device=device, records=len(used), unknown=len(unknown))
 
 
 def _most_similar(work: Work, records: Sequence[MeasuredJob]) -> list[MeasuredJob]:

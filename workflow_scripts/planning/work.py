@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workflow_scripts.levels import dataset_facts, registry
@@ -23,11 +23,12 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Work of one planned job."""
+    """Work of one planned job, or of one of several cells that it evaluates."""
 
     stage: str
     key: Key
     amount: float
+    job: object = field(default_factory=object)  # the same for all cells of a job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,8 @@ def _evaluation(plan: Plan, run: Run, cell: CellKey) -> Work:
     config, size = json.loads(plan.jobs.evaluate(run, cell).config), dataset_size(plan, cell.dataset)
     clips = trained_clips(config, size.clips)
     if config["encoder"] is None:
-        return Work(stage="evaluate_embeddings", key=evaluation_key(config), amount=clips)
+        group = plan.cell_groups[run, cell]
+        return Work(stage="evaluate_embeddings", key=evaluation_key(config), amount=clips, job=group)
     seconds = clips * crop_seconds(config, size.clip_seconds) * _most_epochs(config)
     return Work(stage="evaluate_encoder", key=evaluation_key(config), amount=seconds)
 
