@@ -13,6 +13,7 @@ from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import end_to_end
+from workflow_scripts.networks import eager_optimizers
 from workflow_scripts.scenarios import frozen, supervised
 
 NUMBERS = {"learning_rate": 0.02, "batch": 16, "max_epochs": 12, "patience": 2}
@@ -70,13 +71,13 @@ def test_a_phase_may_have_a_limit_of_epochs_and_the_trial_has_one_for_all_phases
 
 def test_sgd_has_neither_momentum_nor_decay(corpus, tmp_path, monkeypatch):
     optimizers = []
-    real = torch.optim.SGD
+    real = eager_optimizers.SGD
 
     def recorded(*args, **options):
         optimizers.append(real(*args, **options))
         return optimizers[-1]
 
-    monkeypatch.setattr(torch.optim, "SGD", recorded)
+    monkeypatch.setattr(eager_optimizers, "SGD", recorded)
     run(corpus, tmp_path, phases=(SGD,), max_epochs=1)
     group = optimizers[0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.01, 0, 0, False)

@@ -105,5 +105,5 @@ def test_the_recipe_determines_optimiser_rate_and_decay(name, kind):
         weight_decay=1e-6,
     )
     optimizer = optimizers.build(recipe, [nn.Parameter(torch.ones(2))], rate=0.25)
-    assert type(optimizer) is kind
+    assert isinstance(optimizer, kind)
     assert {key: optimizer.param_groups[0][key] for key in ("lr", "weight_decay")} == {"lr": 0.25, "weight_decay": 1e-6}

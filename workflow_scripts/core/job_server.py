@@ -27,9 +27,9 @@ from typing import Any
 
 from workflow_scripts.core import account, job_client
 
-#: third-party imports that jobs with networks share; optimisers need torch's compiler, features librosa's filters, and
-#: the import of a part loads pandas (`late_library.py`)
-LIBRARIES = ("torch", "torch._dynamo", "pandas.core.api", "pydantic", "librosa.filters")
+#: third-party imports that jobs with networks share: features need librosa's filters, and the import of a part loads
+#: pandas (`late_library.py`)
+LIBRARIES = ("torch", "pandas.core.api", "pydantic", "librosa.filters")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal a process gets when its parent dies
 #: a request comes at once; after so many seconds its sender has been stopped
 SECONDS_FOR_REQUEST = 30

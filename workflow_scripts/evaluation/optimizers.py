@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import torch
+from torch.optim import Optimizer
+
+from workflow_scripts.networks import eager_optimizers
 
 
 def build_optimizer(
     name: Literal["adam", "sgd"], groups: Sequence[dict[str, Any]], *, weight_decay: float
-) -> torch.optim.Optimizer:
+) -> Optimizer:
     """Build an optimiser of groups of parameters (`params`), each with its learning rate (`lr`)."""
-    optimizer = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    optimizer = eager_optimizers.Adam if name == "adam" else eager_optimizers.SGD
     return optimizer(groups, weight_decay=weight_decay)

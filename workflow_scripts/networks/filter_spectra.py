@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.networks import eager_optimizers
 from workflow_scripts.statistics.filter_spectra import Objective
 
 SAMPLES = 729  # 3 to the power of 6: enough for three positions of SampleCNN's layer 6
@@ -40,7 +41,7 @@ def compute_spectra(
     start = START * (2 * torch.rand(filters, 1, SAMPLES, generator=generator) - 1)
     units = ((start - mean) / std).to(device).requires_grad_()
     decay = WEIGHT_DECAY if objective == "mean" else 0.0
-    optimizer = torch.optim.Adam([units], lr=LEARNING_RATE, weight_decay=decay)
+    optimizer = eager_optimizers.Adam([units], lr=LEARNING_RATE, weight_decay=decay)
     for _ in range(STEPS):
         responses = convolution(before(units * std + mean))
         own = responses[torch.arange(filters), torch.arange(filters)]  # (filters, positions): of each wave its filter

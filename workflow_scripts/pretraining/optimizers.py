@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from workflow_scripts.configuration.recipe import Recipe
+from workflow_scripts.networks import eager_optimizers
 
 MOMENTUM = 0.9  # default of the SimCLR code
 TRUST_COEFFICIENT = 0.001  # default of the SimCLR code: step length / parameter norm, at a learning rate of 1
@@ -17,8 +18,10 @@ TRUST_COEFFICIENT = 0.001  # default of the SimCLR code: step length / parameter
 def build(recipe: Recipe, parameters: Iterable[nn.Parameter], *, rate: float) -> Optimizer:
     """Build the optimiser of the recipe with a learning rate of `rate`."""
     if recipe.chosen_optimiser == "lars":
-        return Lars(parameters, rate=rate, weight_decay=recipe.weight_decay, skip_vectors=recipe.lars_excludes_vectors)
-    return torch.optim.Adam(parameters, lr=rate, eps=recipe.adam_epsilon, weight_decay=recipe.weight_decay)
+        return EagerLars(
+            parameters, rate=rate, weight_decay=recipe.weight_decay, skip_vectors=recipe.lars_excludes_vectors
+        )
+    return eager_optimizers.Adam(parameters, lr=rate, eps=recipe.adam_epsilon, weight_decay=recipe.weight_decay)
 
 
 class Lars(Optimizer):
@@ -62,6 +65,9 @@ class Lars(Optimizer):
         state["velocity"].mul_(MOMENTUM).add_(gradient * (group["lr"] * factor))
         # update: w -= v
         parameter.sub_(state["velocity"])
+
+
+EagerLars = eager_optimizers.without_compiler(Lars)
 
 
 def _trust_ratio(parameter: Tensor, gradient: Tensor) -> Tensor:
