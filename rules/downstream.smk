@@ -79,14 +79,15 @@ rule visualise_filters:
         " {params.encoder_file:q} --output {output.spectra:q} --threads {threads} &> {log:q}"
 
 
+FROZEN_CELLS = {
+    (group.run, group.dataset, group.number): group
+    for group in PLAN.cell_groups.values()
+}
+
+
 def frozen_cells(wildcards):
     """Return the group of cells that a job evaluates on embeddings."""
-    run, number = run_of(wildcards), int(wildcards.group)
-    return next(
-        group
-        for group in dict.fromkeys(PLAN.cell_groups.values())
-        if (group.run, group.dataset, group.number) == (run, wildcards.dataset, number)
-    )
+    return FROZEN_CELLS[run_of(wildcards), wildcards.dataset, int(wildcards.group)]
 
 
 # All cells of a run and a data set in one job. The list is its only output, so that Snakemake leaves finished cells

@@ -16,7 +16,7 @@ PROFILES = [REPOSITORY / "config/profiles" / name / "config.yaml" for name in ("
 MISTAKES = {
     "misspelt": (["--configfile", "config/demoo.yaml"], "no such file (did you mean config/demo.yaml?)"),
     "misspelt behind an equals sign": (["--configfile=config/demoo.yaml"], "no such file (did you mean"),
-    "no name near it": (["--configfile", "oven.yaml", "-n"], "no such file\n"),
+    "no name near it": (["--configfile", "oven.yaml", "-n"], "no such file"),
     "without its folder": (["--configfile", "demo.yaml", "-n"], "no such file (did you mean config/demo.yaml?)"),
     "second of two": (["--configfiles", "config/demo.yaml", "mine.yaml"], "mine.yaml: no such file"),
     "rule as target": (
@@ -63,6 +63,7 @@ def test_a_mistake_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("prelude: ")
     assert message in line
+    assert ("did you mean" in line) == ("did you mean" in message)
     assert stopped.value.code == 2
 
 
