@@ -52,8 +52,7 @@ NOTES = (
     "train the encoder count with all epochs they may take. Disk space does not include an archive while it is "
     "unpacked, local copies, predictions, encoder files (4 bytes per parameter) and the training state of each "
     "unfinished run (12 bytes per parameter, "
-    "workers included). Finished jobs are included: a dry run of the workflow lists the remaining ones. Of "
-    "evaluate_embeddings the cells are counted: those of one encoder and data set are one job, up to 64."
+    "workers included). Finished jobs are included: a dry run of the workflow lists the remaining ones."
 )
 
 
