@@ -199,3 +199,9 @@ def test_no_job_runs_again_because_of_copies():
         plans.append(Plan(config, studies, {}))
     jobs = [[plan.jobs.pretrain(run) for run in plan.pretrained_runs] for plan in plans]
     assert jobs[0] == jobs[1] == jobs[2] != []
+
+
+def test_without_a_command_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        stage.main(["/scratch"])
+    assert capsys.readouterr().err.endswith("stage: error: no command of a job is given\n")

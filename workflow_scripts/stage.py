@@ -12,18 +12,19 @@ are removed when room is needed, or after a week. What does not fit is read wher
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record, require_unchanged
+from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import NOTE, UserError, format_message, run_command
 from workflow_scripts.core.result_files import CORPUS_FACTS, RECORD, record_of
 
@@ -40,8 +41,11 @@ UNUSED_SECONDS = 7 * 24 * 3600.0  # after which a copy is removed: a paper-scale
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Copy what a command reads, and become that command."""
-    folder, *command = sys.argv[1:] if argv is None else argv
-    os.execvp(command[0], list(_with_copies(command, folder)))
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not arguments.command:
+        parser.error("no command of a job is given")
+    os.execvp(arguments.command[0], list(_with_copies(arguments.command, arguments.folder)))
 
 
 def _with_copies(command: Sequence[str], folder: str) -> Iterator[str]:
@@ -165,6 +169,13 @@ def _remove_unless_used(copy: Path) -> None:
     with lock.open("a") as handle, contextlib.suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(copy, ignore_errors=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("stage", __doc__)
+    parser.add_argument("folder", metavar="FOLDER", help="on a disk of the node; empty: the one for temporary files")
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="command of the job")
+    return parser
 
 
 if __name__ == "__main__":
