@@ -8,3 +8,6 @@ python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Prelude needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 "$python" -m venv "$1"
 "$1/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+# librosa's functions are compiled at its first import. Two processes that do so at once leave a cache that crashes every
+# later one (numba's index is not locked), so it happens here.
+EAGER_IMPORT=1 "$1/bin/python" -c 'import librosa'

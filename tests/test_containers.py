@@ -92,7 +92,7 @@ def test_the_makefile_installs_as_the_recipes_do() -> None:
 def test_the_installation_takes_the_named_versions_and_refuses_an_old_python(tmp_path: Path) -> None:
     """With a Python that notes its arguments: the real installation is what built the environment of this test."""
     calls = tmp_path / "calls"
-    for name in ("python", "environment/bin/pip"):
+    for name in ("python", "environment/bin/pip", "environment/bin/python"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f'#!/bin/sh\necho "$(basename $0) $* in $PWD" >> {calls}\nexit $OLD\n')
         (tmp_path / name).chmod(0o755)
@@ -108,6 +108,7 @@ def test_the_installation_takes_the_named_versions_and_refuses_an_old_python(tmp
         f"python -m venv {tmp_path}/environment in {REPOSITORY}",
         "pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .[dev] "
         f"in {REPOSITORY}",
+        f"python -c import librosa in {REPOSITORY}",
     ]
     assert "3, 11" in lines[0]
     calls.unlink()
