@@ -28,7 +28,8 @@ class Executor:
         self.alone: list[int] = []
         self.submitted: dict[int, Any] = {}
         self.errors: dict[int, str] = {}
-        self.cancelled = 0
+        self.active_jobs: list[Any] = []
+        self.cancelled: list[list[str]] = []
 
     def run_jobs(self, jobs: list[Any]) -> None:
         for job in jobs:
@@ -42,7 +43,7 @@ class Executor:
         self.alone.append(job.jobid)
 
     def cancel_jobs(self, jobs: list[Any]) -> None:
-        self.cancelled += 1
+        self.cancelled.append([job.external_jobid for job in jobs])
 
     def format_job_exec(self, job: Any) -> str:
         return f"echo job {job.jobid}"
@@ -55,6 +56,7 @@ class Executor:
 
     def report_job_submission(self, info: Any) -> None:
         self.submitted[info.job.jobid] = info
+        self.active_jobs.append(info)
 
     def report_job_error(self, info: Any, msg: str) -> None:
         self.errors[info.job.jobid] = msg
@@ -167,4 +169,15 @@ def test_jobs_that_still_wait_are_not_submitted_after_an_interruption(make_execu
     executor.run_jobs([make_job(1), make_job(2)])
     executor.cancel_jobs([])
     time.sleep(0.3)
-    assert (executor.submitted, executor.cancelled) == ({}, 1)
+    assert (executor.submitted, executor.cancelled) == ({}, [[]])
+
+
+def test_an_array_on_its_way_to_slurm_is_cancelled_by_an_interruption(make_executor, tmp_path):
+    executor = make_executor({"all"}, answer="sleep 0.5; echo 17")
+    executor.run_jobs([make_job(1), make_job(2)])
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "script").exists():
+        assert time.monotonic() < deadline, "no submission has begun"
+        time.sleep(0.01)
+    executor.cancel_jobs([])
+    assert executor.cancelled == [["17_1", "17_2"]]

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -27,6 +27,7 @@ class Plugin(ModuleType):
         left = list(answers)
         plugin.asked_for_age = 0
         plugin.questions: list[str] = []
+        plugin.cancelled: list[str] = []
         plugin.reported: list[tuple[bool, str]] = []  # whether there is another attempt, as Snakemake reckons
 
         async def query_job_status(command: str, logger: logging.Logger) -> tuple[Any, Any]:
@@ -45,10 +46,13 @@ class Plugin(ModuleType):
                     job.state = states.get(job.external_jobid)
                     yield job
 
+            active_jobs: ClassVar[list[Any]] = []  # as Snakemake has it while it asks for states
+
             def run_jobs(self, jobs: list[Any]) -> None:
                 raise NotImplementedError
 
-            cancel_jobs = run_jobs
+            def cancel_jobs(self, jobs: list[Any]) -> None:
+                plugin.cancelled += [job.external_jobid for job in jobs]
 
             def report_job_error(self, job_info: Any, msg: str = "") -> None:
                 plugin.reported.append((job_info.job.restart_times > job_info.job._attempt - 1, msg))
@@ -95,6 +99,16 @@ def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(patched_plugi
     plugin = patched_plugin(*[dict(answer) for _ in range(3)])
     assert [seen(plugin, "1") for _ in range(3)] == [[state], [state], [plugin_patch.FAILED]]
     assert programs.calls("scancel") == [["1"]]
+
+
+def test_jobs_whose_states_are_asked_for_are_cancelled_by_an_interruption(patched_plugin, tmp_path, monkeypatch):
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
+    programs.answers("scancel", (0, "", ""))
+    plugin = patched_plugin({"1": "RUNNING", "2": "RUNNING"})
+    seen(plugin, "1", "2")
+    plugin.Executor().cancel_jobs([SimpleNamespace(external_jobid="1")])
+    assert plugin.cancelled == ["1"]
+    assert programs.calls("scancel") == [["2"]]
 
 
 def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched_plugin):

@@ -52,6 +52,7 @@ class JobArrays:
         self._rules: set[str] = set()
         self._batches: dict[str, _Batch] = {}
         self._lock = threading.Lock()
+        self._submission = threading.Lock()  # held from taking a batch to reporting its jobs
         self._numbers = itertools.count(1)
 
     def install(self) -> None:
@@ -81,10 +82,13 @@ class JobArrays:
             self._run_jobs(executor, alone)
 
     def cancel_jobs(self, executor: Any, jobs: Sequence[Any]) -> None:
-        """Forget the jobs that were not yet submitted, and cancel the others."""
+        """Forget the jobs that were not yet submitted, and cancel the others, also those on their way to SLURM."""
         with self._lock:
             self._batches.clear()
-        self._cancel_jobs(executor, jobs)
+        listed = {job.external_jobid for job in jobs}
+        with self._submission:
+            late = [job for job in list(executor.active_jobs) if job.external_jobid not in listed]
+        self._cancel_jobs(executor, [*jobs, *late])
 
     def _is_chosen(self, job: Any) -> bool:
         return not job.is_group() and bool(self._rules & {ALL, job.rule.name})
@@ -111,13 +115,14 @@ class JobArrays:
             batch.timer.start()
 
     def _submit_batch(self, executor: Any, request: str) -> None:
-        with self._lock:
-            batch = self._batches.pop(request, None)
-        for jobs in _split(executor, batch.jobs) if batch else ():
-            if len(jobs) == 1:
-                executor.run_job(*jobs)
-            else:
-                self._submit_array(executor, jobs)
+        with self._submission:
+            with self._lock:
+                batch = self._batches.pop(request, None)
+            for jobs in _split(executor, batch.jobs) if batch else ():
+                if len(jobs) == 1:
+                    executor.run_job(*jobs)
+                else:
+                    self._submit_array(executor, jobs)
 
     def _submit_array(self, executor: Any, jobs: Sequence[Any]) -> None:
         """Submit jobs as one array and report its number, or an error, of each."""

@@ -14,6 +14,8 @@
   as it was unless it exceeded a limit.
 - Snakemake is killed: its jobs continue, and the next Snakemake would start them a second time. The patch cancels them
   first. Pre-training then saves its state and resumes from it.
+- Snakemake is interrupted while it asks for states: its list of jobs is empty meanwhile, so none is cancelled. The
+  patch cancels those that were asked for.
 - Job arrays lose jobs and results: `job_arrays` replaces them, and states are asked for task by task.
 """
 
@@ -83,6 +85,7 @@ def patch_plugin() -> None:
         plugin.validate_account = lambda account, logger: account  # type: ignore[attr-defined]  # noqa: ARG005
         plugin.get_min_job_age = _ask_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
         JobArrays(plugin).install()
+        plugin.Executor.cancel_jobs = _cancel_awaited_jobs(watch, plugin.Executor.cancel_jobs)
 
 
 def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
@@ -200,6 +203,18 @@ def _report_active_jobs(
             yield job
 
     return check_active_jobs
+
+
+def _cancel_awaited_jobs(watch: _JobWatch, cancel: Callable[..., None]) -> Callable[..., None]:
+    """Cancel also the jobs whose states were asked for last; some of them may have ended."""
+
+    def cancel_jobs(executor: Any, active_jobs: list[Any]) -> None:
+        asked = watch.awaited - {str(job.external_jobid) for job in active_jobs}
+        cancel(executor, active_jobs)
+        if asked:
+            _cancel(sorted(asked))
+
+    return cancel_jobs
 
 
 class _JobWatch:
