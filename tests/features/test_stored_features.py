@@ -62,7 +62,8 @@ def test_a_file_that_is_not_the_extracted_one_is_refused(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"{path} is .*: delete it and run again"):
+    remedy = "is missing: run again" if content is None else "is .*: delete it and run again"
+    with pytest.raises(UserError, match=f"{path} {remedy}"):
         StoredFeature(path, corpus)
 
 
