@@ -93,6 +93,8 @@ def test_the_batch_size_determines_the_optimiser_and_its_rate():
         {"batch": 1},
         {"chunk_seconds": 0},
         {"encoder_learning_rate": -1},
+        {"worker_learning_rate": 1e38},  # with it torch would end in a traceback
+        {"adam_epsilon": 1e300},
         {"validation_batches": -1},
         {"schedule": "linear"},
         {"optimiser": "sgd"},

@@ -69,6 +69,11 @@ def _check_node_folder(value: bool | str) -> bool | str:
 
 #: whether there is a folder on the disk of a node, or which; it may name the node's variables
 NodeFolder = Annotated[bool | str, AfterValidator(_check_node_folder)]
+# Of numbers of optimisers: far above any that learns, and far below those (1e38) that no float32 holds.
+LARGEST = 1_000_000
+#: learning rate, or another number of an optimiser that is above 0
+Rate = Annotated[float, Field(gt=0, le=LARGEST)]
+WeightDecay = Annotated[float, Field(ge=0, le=LARGEST)]
 #: share of the training labels
 Fraction = Annotated[str, _matches(FRACTION.pattern, f"{ALLOWED}, or an entry of fractions")]
 #: name of an entry of `fractions`

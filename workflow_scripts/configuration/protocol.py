@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from workflow_scripts.configuration.field_types import unique
+from workflow_scripts.configuration.field_types import LARGEST, Rate, WeightDecay, unique
 from workflow_scripts.core.validation import StrictModel
 
-LearningRates = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(unique)]
+LearningRates = Annotated[tuple[Rate, ...], AfterValidator(unique)]
 
 
 class Phase(StrictModel):
@@ -20,9 +20,9 @@ class Phase(StrictModel):
 
     optimiser: Literal["adam", "sgd"]
     """adam, or plain sgd"""
-    learning_rate: float = Field(gt=0)
+    learning_rate: Rate
     """learning rate of the phase"""
-    encoder_learning_rate: float | None = Field(None, gt=0)
+    encoder_learning_rate: float | None = Field(None, gt=0, le=LARGEST)
     """learning rate of a pre-trained encoder in the phase; null: that of the head"""
     max_epochs: int | None = Field(None, ge=1)
     """most epochs of the phase; max_epochs of the trial counts all of them"""
@@ -33,14 +33,14 @@ class EvaluationProtocol(StrictModel):
 
     optimiser: Literal["adam", "sgd"] = "adam"
     """adam, or plain sgd"""
-    learning_rate: float = Field(0.001, gt=0)
+    learning_rate: Rate = 0.001
     """learning rate of the optimiser"""
     learning_rates: LearningRates = ()
     """learning rates that each trial tries instead of `learning_rate`: its result is that of the rate with the lowest
     validation loss, at the epoch that is kept; a rate at which a loss is not finite is passed over"""
-    encoder_learning_rate: float | None = Field(None, gt=0)
+    encoder_learning_rate: float | None = Field(None, gt=0, le=LARGEST)
     """learning rate of a pre-trained encoder that is trained further; null: that of the head"""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: WeightDecay = 0.0
     """weight decay of the optimiser"""
     criterion: Literal["loss", "scores"] = "loss"
     """an epoch is an improvement if the validation loss is lower than in any before (loss), or if one of the validation

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from workflow_scripts.configuration.field_types import Rate, WeightDecay
 from workflow_scripts.core.validation import StrictModel
 
 MIN_BATCH_FOR_LARS = 96  # clips a batch, not views (Spijkervet 2021, section 5.3)
@@ -34,19 +35,19 @@ class Recipe(StrictModel):
     """length of a chunk of audio; at least 0.1 s, ten frames"""
     join_songs: bool = False
     """join all clips of a song, and cut chunks anywhere in it; a song then counts as a clip"""
-    encoder_learning_rate: float = Field(gt=0)
+    encoder_learning_rate: Rate
     """Adam's learning rate for the encoder"""
-    worker_learning_rate: float = Field(gt=0)
+    worker_learning_rate: Rate
     """Adam's learning rate for each worker"""
     optimiser: Literal["adam", "lars", "auto"] = "adam"
     """optimiser; auto: LARS from a batch of 96 on, else Adam (Spijkervet 2021, section 5.3)"""
-    lars_learning_rate: float = Field(0.075, gt=0)
+    lars_learning_rate: Rate = 0.075
     """LARS: times the root of the batch, the learning rate of encoder and workers (Spijkervet 2021, equation 5.1)"""
     lars_excludes_vectors: bool = False
     """LARS: exclude biases and normalisation parameters from decay and LARS scaling, as the official code intends"""
-    adam_epsilon: float = Field(1e-8, gt=0)
+    adam_epsilon: Rate = 1e-8
     """Adam: added to the root of the second moment (torch: 1e-8; Keras, and so the MSSPT code: 1e-7)"""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: WeightDecay = 0.0
     """weight decay of the optimiser"""
     warmup_epochs: int = Field(0, ge=0)
     """epochs in which the rates rise in equal steps before the schedule begins"""
