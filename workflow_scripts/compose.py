@@ -47,6 +47,11 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     statistics = Statistics(arguments.statistics)
     inputs = ReportInputs(manifest=manifest, statistics=statistics, figures=arguments.figures)
+    if any(study.figure for study in manifest.studies) and not arguments.figures.is_dir():
+        note = (
+            f"{NOTE}{arguments.figures}: no such folder, so the pages have no figures; correct --figures, or run draw"
+        )
+        print(format_message(note), file=sys.stderr)
     write_site(arguments.output, inputs)
 
 

@@ -222,6 +222,17 @@ def test_damaged_predictions_are_a_sentence_and_the_page_has_the_rest(tmp_path: 
     assert rows_of(damaged, "results") == rows_of(whole, "results")
 
 
+def test_a_wrong_folder_of_figures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = Results(tmp_path)
+    results.manifest["studies"]["fig2"] |= {"comparisons": [], "figure": {"kind": "dots"}}
+    results.predict(factors("pase", "frozen", "openmic"), 1.2, trials=3)
+    compose_page(results)
+    capsys.readouterr()
+    compose.main([*arguments_of(results), "--figures", str(tmp_path / "figure"), "--output", str(tmp_path / "report")])
+    note = f"{tmp_path / 'figure'}: no such folder, so the pages have no figures; correct --figures, or run draw"
+    assert f"prelude: note: {note}\n" in capsys.readouterr().err
+
+
 def test_the_page_offers_the_files_of_its_tables_and_its_figure(results: Results, page: str) -> None:
     report = results.folder / "report"
     links = {link.removeprefix("../") for link in re.findall(r'href="(\.\./files/[^"]+)"', page)}
