@@ -81,8 +81,8 @@ def test_the_recipes_copy_what_the_installation_reads_and_nothing_else() -> None
 
 def test_the_makefile_installs_as_the_recipes_do() -> None:
     command = ["make", "--dry-run", "--no-print-directory", "VENV=nowhere", "PYTHON=python3.11", "nowhere/installed"]
-    made = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert made == ["PYTHON=python3.11 sh containers/install.sh nowhere", "touch nowhere/installed"]
+    commands = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert commands == ["PYTHON=python3.11 sh containers/install.sh nowhere", "touch nowhere/installed"]
     (step,) = [step for step in read_definition()["post"] if "install.sh" in step]
     place = "/opt/prelude"
     assert shlex.split(step) == ["PIP_NO_CACHE_DIR=1", "sh", f"{place}/project/containers/install.sh", f"{place}/venv"]

@@ -1,4 +1,4 @@
-"""What each command imports before it knows its arguments: not what other commands need."""
+"""Libraries that each command imports before it knows its arguments: none that only other commands need."""
 
 from __future__ import annotations
 

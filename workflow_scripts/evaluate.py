@@ -61,7 +61,7 @@ from workflow_scripts.statistics.validation_curves import write_curves
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationInputs:
-    """What cells of one run and data set read, each part once: the corpus and, as their scenario needs, an encoder.
+    """Inputs of the cells of one run and data set, each read once: the corpus and, as their scenario needs, an encoder.
 
     The encoder is given by embeddings (`.npy`), by an encoder file, or not at all where training starts from scratch.
     """

@@ -7,7 +7,7 @@ nothing runs again because of it: copies are compared with the checksums of the 
 
 Copies are in FOLDER/prelude-<user's number>; an empty FOLDER is the system's for temporary files (TMPDIR). Their names
 are checksums, so all jobs of a user on a node share them. A job holds a lock on what it reads. Copies that no job reads
-are removed when room is needed, or after a week. What does not fit is read where it is.
+are removed when room is needed, or after a week. A corpus that does not fit is read where it is.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _find_file_system(folder: Path) -> str:
 def _make_copy(original: Path, copy: Path, *, names: Sequence[str], records: Sequence[str]) -> None:
     """Make a copy unless it is there, whole and unchanged; keep a lock on it, as other readers do, until the job ends.
 
-    One job of a node copies at a time, so that the room it found stays its own.
+    One job of a node copies at a time, so that the room it needs stays its own.
     """
     lock = os.open(copy.with_name(copy.name + LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

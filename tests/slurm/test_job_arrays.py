@@ -17,7 +17,7 @@ from workflow_scripts.slurm.job_arrays import JobArrays
 
 
 class Executor:
-    """Executor of a plugin that keeps what it is told."""
+    """Executor of a plugin that records its calls."""
 
     def __init__(self, folder: Path, *, rules: set[str]) -> None:
         self.array_jobs, self.max_array_size = rules, 1000
@@ -120,7 +120,7 @@ def test_jobs_that_come_in_parts_are_one_array_whose_tasks_run_their_own_command
     executor.run_jobs([make_job(4), make_job(5)])
     wait_for(executor, jobs=5)
     comments = (tmp_path / "comments").read_text().split()
-    assert comments == ["rule_embed_array_1", "rule_embed_array_2"], "by which a lost answer is found again"
+    assert comments == ["rule_embed_array_1", "rule_embed_array_2"], "by which `submit` finds a lost answer"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Paths outside the working folder that a config names: Apptainer shows them to jobs only if it is told to."""
+"""Paths outside the working folder that a config names: Apptainer shows jobs only those that a variable lists."""
 
 from __future__ import annotations
 

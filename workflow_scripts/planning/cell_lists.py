@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workflow_scripts.planning.manifest import PlannedCell
 
 # Cells of one job: a few dozen share what they load and their start; the command line, which states them, has to stay
-# below the 128 kB of Linux (500 bytes each), and a job should end within hours.
+# below the 128 kB of Linux (24.8 kB for 40 cells), and a job should end within hours.
 MAX_CELLS = 64
 
 

@@ -10,7 +10,7 @@ from workflow_scripts.core.validation import StrictModel
 
 
 class PlannedEvaluation(StrictModel):
-    """One cell: what `evaluate` reads of the config for it, and where it goes."""
+    """One planned cell: its folder, its digest, and its config as `evaluate` reads it."""
 
     folder: str
     """folder of the cell, below that of the data set"""
