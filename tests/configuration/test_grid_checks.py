@@ -246,7 +246,10 @@ def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
         ({"optimiser": "adam"}, "'learning_rate' is missing; allowed: a number"),
         ({"optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9}, "unknown key 'momentum'"),
         ({"optimiser": "adam", "learning_rate": 1e38}, r"1e\+38 is not allowed; allowed: at most 1000000"),
-        ({"optimiser": "adam", "learning_rate": 0.1, "encoder_learning_rate": 1e38}, r"1e\+38 is not allowed; allowed: at most 1000000"),
+        (
+            {"optimiser": "adam", "learning_rate": 0.1, "encoder_learning_rate": 1e38},
+            r"1e\+38 is not allowed; allowed: at most 1000000",
+        ),
     ],
 )
 def test_wrong_phases_are_one_line(tmp_path, phase, message):
