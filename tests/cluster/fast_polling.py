@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import snakemake_executor_plugin_slurm as plugin
 from snakemake.cli import main
@@ -14,5 +15,6 @@ async def sleep_one_second(_: object) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     plugin.Executor.sleep = sleep_one_second
     main()
