@@ -28,6 +28,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[st
     results = full(tmp_path_factory.mktemp("results"), datasets=["openmic"], count=3)
     computed, manifest = str(statistics(results)), ["--manifest", results.manifest_file()]
     read = [*manifest, "--statistics", computed]
+    (results.folder / "figures").mkdir()
     figures = ["--figures", str(results.folder / "figures")]
     encoder = ["--encoder", "pase", "--options", '{"width": 0.1}', "--license", "mit"]
     return {

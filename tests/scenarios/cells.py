@@ -32,11 +32,11 @@ def shuffle_labels(corpus, *, seed=0):
     return corpus
 
 
-def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encoder=small_pase, **numbers):
+def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encoder=small_pase, head=linear, **numbers):
     classes = len(corpus.facts.classes)
     return EvaluationTask(
         corpus=corpus,
-        build_head=lambda inputs: linear.build(linear.Options(), inputs=inputs, outputs=classes),
+        build_head=lambda inputs: head.build(head.Options(), inputs=inputs, outputs=classes),
         fraction=fraction,
         trials=trials,
         settings=EvaluationProtocol(**numbers),

@@ -238,7 +238,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and value < 1e15:  # with exponents above, as Python and YAML do
         return int(value)
     return value
 

@@ -69,8 +69,9 @@ def _check_node_folder(value: bool | str) -> bool | str:
 
 #: whether there is a folder on the disk of a node, or which; it may name the node's variables
 NodeFolder = Annotated[bool | str, AfterValidator(_check_node_folder)]
-# Of numbers of optimisers: far above any that learns, and far below those (1e38) that no float32 holds.
-LARGEST = 1_000_000
+# Of numbers of optimisers: far above any that learns, and below those (1e38) that no float32 holds, also where a
+# formula multiplies them.
+LARGEST = 1e30
 #: learning rate, or another number of an optimiser that is above 0
 Rate = Annotated[float, Field(gt=0, le=LARGEST)]
 WeightDecay = Annotated[float, Field(ge=0, le=LARGEST)]
