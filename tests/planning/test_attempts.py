@@ -13,6 +13,7 @@ import pytest
 from tests.checkout import REPOSITORY
 from tests.snakemake_events import RecordedRun
 from workflow_scripts.planning.attempts import read_attempts
+from workflow_scripts.planning.job_logs import read_end
 
 SNAKEFILE = """\
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_attempts_are_known_whatever_snakemake_prints_and_whatever_paths_contain
         (slurm_state("FAILED"), KILLED, "killed by SIGKILL, probably because memory ran out"),
         (slurm_state("FAILED"), "returned non-zero exit status 3.", "ended with exit code 3 and no message"),
         (slurm_state("FAILED"), "", "ended by SLURM (FAILED)"),
-        (REFUSED, "", "SLURM refused it: sbatch: error: invalid partition specified: nosuch sbatch: error: Batch job"),
+        (REFUSED, "", "SLURM refused it (sbatch: error: invalid partition specified: nosuch sbatch: error: Batch job"),
         ("Job submission failed with exception: no disk", "", "Job submission failed with exception: no disk"),
         ("", "", "ended without a message"),
     ],
@@ -114,6 +115,49 @@ def test_a_job_that_the_scheduler_ended_says_so_in_its_log(
 
 
 @pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("invalid partition specified: nosuch", "slurm_partition"),
+        ("Invalid account or account/partition combination specified", "slurm_account or slurm_partition"),
+        ("Requested time limit is invalid (missing or exceeds some limit)", "runtime"),
+        ("Invalid qos specification", "qos"),
+        ("Requested reservation is invalid", "slurm-reservation"),
+        ("Invalid feature specification", "constraint"),
+        ("Invalid generic resource (gres) specification", "gres"),
+        ("Memory specification can not be satisfied", "mem_mb, threads or gres, which no node has"),
+        ("Requested node configuration is not available", "mem_mb, threads or gres, which no node has"),
+        ("a plugin of this site says no", "what these words name"),
+    ],
+)
+def test_a_refusal_of_slurm_says_what_to_correct_in_the_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, key: str
+) -> None:
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(tmp_path / "a.log"))
+    refusal = f"SLURM sbatch failed. The error message was 'sbatch: error: {words}'.\n    sbatch call:\n    sbatch --x"
+    run.fail("a.json", log=str(tmp_path / "a.log"), message=refusal)
+    reason = read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason
+    assert reason == f"SLURM refused it (sbatch: error: {words}): correct {key} in the profile"
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_log_of_an_attempt_before_gives_no_reason_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    """As when a job is cancelled while it waits, or dies before its script starts."""
+    log = tmp_path / "a.log"
+    log.write_text("prelude: the disk is full\n")
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(log))
+    if is_written:
+        log.write_text("prelude: the disk is full\n")
+    run.fail("a.json", log=str(log), message=slurm_state("CANCELLED"))
+    reason = "the disk is full" if is_written else "cancelled (SLURM: CANCELLED): run again to go on"
+    assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason == reason
+    assert read_end(log) == (True, reason)
+
+
+@pytest.mark.parametrize(
     ("error", "reason"),
     [
         ("died with <Signals.SIGKILL: 9>", "killed by SIGKILL, probably because memory ran out"),
@@ -127,9 +171,9 @@ def test_a_job_that_a_signal_ended_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, reason: str
 ) -> None:
     log = tmp_path / "a.log"
-    log.write_text("epoch 1: 4/30")  # in the middle of a line
     run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
     run.start("a.json", log=str(log))
+    log.write_text("epoch 1: 4/30")  # in the middle of a line
     run.fail("a.json", log=str(log), error=error)
     assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason.startswith(reason)
     assert f"epoch 1: 4/30\nprelude: {reason}" in log.read_text()
@@ -137,18 +181,18 @@ def test_a_job_that_a_signal_ended_says_so(
 
 def test_a_note_is_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
-    log.write_text("prelude: note: a file is damaged: the trial is computed again\n")
     run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
     run.start("a.json", log=str(log))
+    log.write_text("prelude: note: a file is damaged: the trial is computed again\n")
     run.fail("a.json", log=str(log), error="died with <Signals.SIGKILL: 9>")
     assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason.startswith("killed by SIGKILL")
 
 
 def test_the_reason_that_a_job_states_itself_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
-    log.write_text("epoch 1\nprelude: the disk is full\n")
     run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
     run.start("a.json", log=str(log))
+    log.write_text("epoch 1\nprelude: the disk is full\n")
     run.fail("a.json", log=str(log), error="returned non-zero exit status 2")
     assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason == "the disk is full"
     assert log.read_text() == "epoch 1\nprelude: the disk is full\n"

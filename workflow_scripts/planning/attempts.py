@@ -42,6 +42,7 @@ class _StartedJob(NamedTuple):
     files: list[str]
     log: Path
     command: str
+    earlier_log: tuple[int, ...]  # version of the log of an attempt before
 
 
 class Journal(logging.Handler):
@@ -78,7 +79,8 @@ class Journal(logging.Handler):
             return
         if not self._jobs:
             self._write(RUN)
-        job = _StartedJob(list(event["output"]), Path(event["log"][0]), event["shellcmd"] or "")
+        log = Path(event["log"][0])
+        job = _StartedJob(list(event["output"]), log, event["shellcmd"] or "", job_logs.read_version(log))
         self._jobs[event["jobid"]] = job
         files = [*job.files, str(job.log)]  # a job whose output has two names has one log
         self._write(START, rule=event["rule_name"], files=files, gpu=_asks_for_gpu(event["resources"]))
@@ -95,7 +97,9 @@ class Journal(logging.Handler):
         error = next((text for text in reversed(self._errors) if any(mark in text for mark in marks)), "")
         slurm_log = next((Path(path) for path in event["log"] if Path(path) != job.log), None)
         message = str(event["rule_msg"] or "")
-        reason = job_logs.explain_end(job.log, message=message, error=error, slurm_log=slurm_log)
+        reason = job_logs.explain_end(
+            job.log, message=message, error=error, slurm_log=slurm_log, earlier=job.earlier_log
+        )
         self._write(FAILURE, file=job.files[0], reason=reason, began=job_logs.read_start(slurm_log))
 
     def succeed(self, event: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import time
@@ -29,6 +30,18 @@ SLURM_WORDS = (
     (re.compile(r"cancelled", re.IGNORECASE), "cancelled", AGAIN),
 )
 SLURM_LINE = re.compile(r"^(?:slurmstepd|srun)[^:\s]*: error: (.*)$", re.MULTILINE)
+#: words of sbatch's refusals, and what to correct in the profile; the first that fits counts
+REFUSALS = (
+    (re.compile(r"account/partition", re.IGNORECASE), "slurm_account or slurm_partition"),
+    (re.compile(r"partition", re.IGNORECASE), "slurm_partition"),
+    (re.compile(r"time ?limit", re.IGNORECASE), "runtime"),
+    (re.compile(r"qos", re.IGNORECASE), "qos"),
+    (re.compile(r"account", re.IGNORECASE), "slurm_account"),
+    (re.compile(r"reservation", re.IGNORECASE), "slurm-reservation"),
+    (re.compile(r"feature|constraint", re.IGNORECASE), "constraint"),
+    (re.compile(r"gres|generic resource", re.IGNORECASE), "gres"),
+    (re.compile(r"memory|cpu|processor|node", re.IGNORECASE), "mem_mb, threads or gres, which no node has"),
+)
 SLURM_STATE = re.compile(r"SLURM status is: '(\w+)'")
 REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.?\s*(?:sbatch call:|$)", re.DOTALL)
 NOT_SUBMITTED = re.compile(r"(?:submission failed|array sbatch submission)", re.IGNORECASE)
@@ -51,6 +64,19 @@ def strip_controls(text: str) -> str:
     return " ".join(UNPRINTABLE.sub(" ", text).split())
 
 
+def read_version(log: Path) -> tuple[int, ...]:
+    """Return what differs once a log is written again; empty without a log.
+
+    It is opened, since a shared file system may state what it knew of a file before.
+    """
+    try:
+        with log.open("rb") as file:
+            status = os.fstat(file.fileno())
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 def read_end(log: Path, *, about: str = "") -> LogEnd | None:
     """Return the end of a job's log; None if it is missing or empty.
 
@@ -68,15 +94,17 @@ def read_end(log: Path, *, about: str = "") -> LogEnd | None:
     return LogEnd(is_reason, (gave_up or lines)[-1][:MAX_CHARACTERS])
 
 
-def explain_end(log: Path, *, message: str, error: str, slurm_log: Path | None) -> str:
+def explain_end(log: Path, *, message: str, error: str, slurm_log: Path | None, earlier: tuple[int, ...] = ()) -> str:
     """Return why a job ended, and add that to its log if the job could not write it itself.
 
     `message` is that of SLURM's plugin, `error` the exception of Snakemake's shell command, both empty if there is
-    none. A job that was killed leaves a log without a reason, and one that SLURM refused leaves none.
+    none. A job that was killed leaves a log without a reason, and one that SLURM refused leaves none, or that of an
+    attempt before: `earlier` is the version of the log when the job was started.
     """
-    refusal = _explain_refusal(message)
     end = read_end(log)
-    if end and end.is_reason and not refusal:
+    is_own = end is not None and read_version(log) != earlier
+    refusal = _explain_refusal(message)
+    if end and end.is_reason and is_own and not refusal:
         return end.line
     reason = refusal or _explain_death(message, error, _read_tail(slurm_log))
     with contextlib.suppress(OSError, UserError):  # the disk may be full: the reason is in the journal as well
@@ -93,7 +121,9 @@ def read_start(slurm_log: Path | None) -> float | None:
 
 def _explain_refusal(message: str) -> str:
     if match := REFUSED.search(message):
-        return f"SLURM refused it: {strip_controls(match[1])[:MAX_CHARACTERS]}"
+        words = strip_controls(match[1])[:MAX_CHARACTERS]
+        wrong = next((name for pattern, name in REFUSALS if pattern.search(words)), "what these words name")
+        return f"SLURM refused it ({words}): correct {wrong} in the profile"
     return strip_controls(message)[:MAX_CHARACTERS] if NOT_SUBMITTED.search(message) else ""
 
 
