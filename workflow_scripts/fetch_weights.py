@@ -8,12 +8,13 @@ The cache is that of Hugging Face, wherever HF_HUB_CACHE says; FILE notes that t
 from __future__ import annotations
 
 import argparse
+import os
 
 from workflow_scripts.configuration.jobs.fetch_weights import FetchWeightsConfig
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import hold_output, write_json
-from workflow_scripts.sources.connection import WHERE_INTERNET_IS
+from workflow_scripts.sources.connection import WHERE_INTERNET_IS, certificate_variables, describe_foreign
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,14 +28,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def _fetch(model: str) -> None:
     """Let timm fetch the weights; `UserError` if it cannot."""
+    os.environ.update(certificate_variables())
     import timm  # noqa: PLC0415  (seconds, after the config was read)
 
     try:
         timm.create_model(model, pretrained=True)
     except Exception as error:  # timm's ways to the network fail in many ways
-        reason = " ".join(str(error).split())[:200]  # some of these messages fill pages
         raise UserError(
-            f"weights of {model} could not be fetched ({reason}): {WHERE_INTERNET_IS}, or state "
+            f"weights of {model} could not be fetched ({describe_foreign(error)}): {WHERE_INTERNET_IS}, or state "
             "heads.<name>.checkpoint, a file of them"
         ) from error
 

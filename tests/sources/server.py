@@ -99,9 +99,10 @@ def drop_length(number: int, handler: Handler) -> bool:
     return True
 
 
-def show_login(number: int, handler: Handler) -> bool:
-    """Answer as a network that wants a login before it lets anyone out."""
-    handler.answer(200, b"<!DOCTYPE html><html><title>Sign in</title></html>", {"Content-Type": "text/html"})
+def show_login(number: int, handler: Handler, *, before: bytes = b"") -> bool:
+    """Answer as a network that wants a login before it lets anyone out; `before` precedes the page."""
+    page = b"<!DOCTYPE html><html><title>Sign in</title></html>"
+    handler.answer(200, before + page, {"Content-Type": "text/html"})
     return True
 
 

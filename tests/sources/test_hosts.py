@@ -167,10 +167,24 @@ def test_a_file_without_stated_length_arrives(tmp_path, monkeypatch):
         assert ask(folder, server.drop_length, bytes=len(CONTENT), **facts) == Answer(requests=1)
 
 
-def test_a_login_page_is_no_file(tmp_path):
-    answer = ask(tmp_path, server.show_login)
+@pytest.mark.parametrize("before", [b"", b"<!-- gateway -->\n", b'<?xml version="1.0"?>\n'])
+@pytest.mark.parametrize("facts", [{}, {"bytes": len(CONTENT)}])
+def test_a_login_page_is_no_file_and_no_changed_file(tmp_path, facts, before):
+    answer = ask(tmp_path, lambda _, handler: server.show_login(_, handler, before=before), **facts)
     assert "sent a web page instead of the file, perhaps a login" in answer.message
     assert not answer.is_temporary
+
+
+def test_only_a_part_that_is_there_is_said_to_be_kept(tmp_path):
+    refused = ask(tmp_path, server.ask_to_wait(*["0"] * 20, status=503))
+    assert "503 Service Unavailable): run again later, or fetch it by hand" in refused.message
+
+    def cut(number, handler):
+        handler.serve(stop_after=100)
+        return True
+
+    assert "); the part received is kept: run again to resume" in ask(tmp_path, cut).message
+    assert (tmp_path / "music.bin.part").is_file()
 
 
 def test_a_certificate_that_is_not_trusted_is_named_at_once_and_can_be_stated(tmp_path, certificate, monkeypatch):
@@ -191,7 +205,7 @@ def test_a_trusted_certificate_of_another_host_is_named_at_once(tmp_path, monkey
     assert "not valid for '127.0.0.1'" in answer.message
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("variable", BUNDLES)
 @pytest.mark.parametrize(
     ("content", "fault"),
     [(None, "which is not there"), ("", "which holds no certificates"), ("<html>", "which holds no certificates")],
@@ -204,6 +218,12 @@ def test_a_bundle_without_certificates_is_named_at_once(tmp_path, monkeypatch, v
     answer = try_download(tmp_path, "https://host.example/music.bin")
     assert answer.message.startswith(f"{variable} names {bundle}, {fault}")
     assert (answer.is_temporary, answer.pauses) == (False, [])
+
+
+@pytest.mark.parametrize("variable", BUNDLES)
+def test_each_of_the_usual_variables_names_certificates(tmp_path, certificate, monkeypatch, variable):
+    monkeypatch.setenv(variable, str(certificate))
+    assert ask(tmp_path, lambda *_: False, certificate=certificate).message == ""
 
 
 def test_of_two_variables_that_name_certificates_the_first_counts(tmp_path, certificate, monkeypatch):
@@ -277,7 +297,7 @@ def test_a_proxy_that_wants_a_login_is_named_at_once(tmp_path, monkeypatch, sche
 def test_a_proxy_that_is_not_there_is_told_from_the_host(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{UNUSED_PORT}")
     answer = try_download(tmp_path, "https://host.example/music.bin")
-    assert "the proxy of https_proxy or http_proxy refused the connection" in answer.message
+    assert "the proxy of https_proxy or http_proxy refused the connection): correct the variable" in answer.message
 
 
 @pytest.mark.parametrize(

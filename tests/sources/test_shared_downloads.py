@@ -257,6 +257,16 @@ def test_a_mirror_is_asked_first_and_does_not_change_the_data(tmp_path, level, s
         assert len(site.requests) == 1
 
 
+def test_mirrors_are_asked_in_the_order_of_the_config(tmp_path, level, site, monkeypatch, capsys):
+    level.REMOTES = {"audio": make_remote(site, "toy.tgz", pack(tmp_path, "toy.tgz", "mp3/a.mp3"))}
+    site.files.clear()  # no address has the file
+    urls = [f"{site.folder}/first/toy.tgz", f"{site.folder}/second/", f"{site.folder}/third/toy.tgz"]
+    set_sources(monkeypatch, {"urls": urls})
+    with pytest.raises(UserError, match="answered 404"):
+        run(tmp_path / "data")
+    assert re.findall(r"/(\w+)/toy\.tgz: the server", capsys.readouterr().err) == ["first", "second", "third"]
+
+
 def test_archives_are_kept_where_the_config_says_so(tmp_path, level, site, monkeypatch):
     level.REMOTES = {"audio": make_remote(site, "toy.tgz", pack(tmp_path, "toy.tgz", "mp3/a.mp3"))}
     set_sources(monkeypatch, {"keep_archives": True})

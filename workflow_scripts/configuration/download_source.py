@@ -36,8 +36,11 @@ class DownloadSource(StrictModel):
 
     def addresses_of(self, name: str, *, is_only: bool) -> tuple[str, ...]:
         """Return the addresses of the file called `name`; any may have that of the `only` file of a data set."""
-        folders = (f"{url}{name}" for url in self.urls if url.endswith("/"))
-        return (*folders, *(url for url in self.urls if not url.endswith("/") and (is_only or name_in(url) == name)))
+        return tuple(
+            f"{url}{name}" if url.endswith("/") else url
+            for url in self.urls
+            if url.endswith("/") or is_only or name_in(url) == name
+        )
 
     def copy_of(self, name: str, *, is_only: bool) -> Path | None:
         """Return the user's copy of the file called `name`, None if there is none."""

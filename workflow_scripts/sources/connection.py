@@ -23,8 +23,8 @@ DISTRIBUTION = "prelude-benchmark"
 PROJECT = "benchmark of pre-training for music classification"
 TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, and between bytes
 BY_HAND = "fetch it by hand and name the file in `sources` of the config (docs/data.md)"
-#: variables that name certificates, in the order in which requests reads them
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+#: variables that name certificates, in the order in which they count; requests reads the first two
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 PROXY = "the proxy of https_proxy or http_proxy"
 #: a proxy's refusal to connect, with its status
 TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})[^')\"]*")
@@ -53,6 +53,18 @@ KINDS: tuple[tuple[Callable[[BaseException], bool], str], ...] = (
     ),
     (lambda cause: isinstance(cause, ssl.SSLError), "no encrypted connection to {target}: {reason}"),
 )
+#: words of other programs on a failed connection, and what they mean; the first that fits counts
+WORDS = (
+    (
+        re.compile("CERTIFICATE_VERIFY_FAILED"),
+        "the certificate of its host is not trusted: where a network has certificates of its own, name their file in "
+        f"{BUNDLES[0]}",
+    ),
+    (re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connection failed"), f"no connection through {PROXY}"),
+    (re.compile(r"Name or service not known|name resolution|gaierror"), "the name of its host was not resolved"),
+    (re.compile(r"Connection refused"), "its host refused the connection"),
+    (re.compile(r"timed out|Timeout"), "its host did not answer in time"),
+)
 #: requests' types that say nothing themselves
 WRAPPERS = (requests.RequestException, urllib3.exceptions.MaxRetryError)
 
@@ -79,8 +91,8 @@ class PublicSession(requests.Session):
         super().__init__()
         self.auth = lambda request: request  # without one, requests looks into .netrc
         self.headers["User-Agent"] = user_agent()
-        if variable := next(filter(os.environ.get, BUNDLES), None):
-            _require_certificates(variable, Path(os.environ[variable]))
+        if bundle := find_certificates():
+            self.verify = str(bundle)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Refuse a redirect to an address that is not encrypted; called before it is followed."""
@@ -89,6 +101,35 @@ class PublicSession(requests.Session):
             raise UserError(
                 f"{response.url}: the server redirects to {prepared_request.url}, which is not encrypted: {BY_HAND}"
             )
+
+
+def find_certificates() -> Path | None:
+    """Return the file or folder of certificates that a variable names. Raises `UserError` unless it has some."""
+    variable = next(filter(os.environ.get, BUNDLES), None)
+    if variable is None:
+        return None
+    bundle = Path(os.environ[variable])
+    _require_certificates(variable, bundle)
+    return bundle
+
+
+def certificate_variables() -> dict[str, str]:
+    """Return variables that name the same certificates to libraries and programs that read others of them."""
+    bundle = find_certificates()
+    if bundle is None:
+        return {}
+    return {BUNDLES[0]: str(bundle), "SSL_CERT_DIR" if bundle.is_dir() else "SSL_CERT_FILE": str(bundle)}
+
+
+def describe_words(text: str) -> str | None:
+    """Return what the message of another program says of a connection that failed; None if it says nothing."""
+    return next((meaning for pattern, meaning in WORDS if pattern.search(text)), None)
+
+
+def describe_foreign(error: BaseException) -> str:
+    """Return why another library could not fetch a file: the cause, where it is known, or its own words."""
+    words = describe_words(" ".join(f"{type(cause).__name__}: {cause}" for cause in _causes(error)))
+    return words or _shorten(error)
 
 
 def _require_certificates(variable: str, bundle: Path) -> None:
@@ -142,7 +183,7 @@ def describe_failure(error: Exception, url: str) -> str:
 def _proxy_refusal(causes: list[BaseException]) -> str | None:
     """Return the status with which a proxy refused to connect."""
     matches = (TUNNEL.search(str(cause)) for cause in causes)
-    return next((match[0].partition(": ")[2].strip() for match in matches if match), None)
+    return next((match[0].partition(": ")[2].strip(" (") for match in matches if match), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

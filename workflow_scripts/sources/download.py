@@ -25,6 +25,7 @@ from workflow_scripts.core.progress import track
 from workflow_scripts.sources.connection import (
     BY_HAND,
     NO_INTERNET,
+    PROXY,
     TIMEOUT_SECONDS,
     WHERE_INTERNET_IS,
     PublicSession,
@@ -46,6 +47,7 @@ MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to 
 #: HTTP status codes that may differ at the next attempt; 403 is how Zenodo words that there were too many requests
 TEMPORARY_STATUS = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 OFFLINE_REMEDY = f"{WHERE_INTERNET_IS}, or "
+PROXY_REMEDY = "correct the variable, or "
 #: what to do about a status that stays
 REMEDIES = {
     requests.codes.forbidden: "the host refuses this network or program, for now or for good: run again later, or ",
@@ -54,7 +56,10 @@ REMEDIES = {
         "the proxy asks for a login: name it as https_proxy=http://USER:PASSWORD@HOST:PORT (http_proxy likewise), or "
     ),
 }
-HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|title|meta|script|body)\b", re.IGNORECASE)
+HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype html|html|head|title|meta|script|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 MESSAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{\[]")  # XML or JSON, in which storage services word their refusals
 MARKUP = (".html", ".htm", ".xml", ".json")
 CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
@@ -224,23 +229,25 @@ def _fetch(remote: Remote, partial: _PartialFile, *, pause: Callable[[float], No
                     raise UserError(final) from error
                 failures = 1 if partial.size >= largest + MIN_PROGRESS_BYTES else failures + 1
                 largest = max(largest, partial.size)
-                pause(_choose_pause(error, remote.url, failures))
+                pause(_choose_pause(error, remote.url, failures, is_part_kept=partial.size > 0))
 
 
-def _choose_pause(error: Exception, url: str, failures: int) -> float:
+def _choose_pause(error: Exception, url: str, failures: int, *, is_part_kept: bool) -> float:
     """Return the seconds to wait: at least those the server asks for. Raises `TemporaryError` if it is not worth it."""
     if not isinstance(error, _RetryableError):
         reason = describe_failure(error, url)
-        error = _RetryableError(reason, remedy=OFFLINE_REMEDY if reason.endswith(NO_INTERNET) else "")
+        remedy = OFFLINE_REMEDY if reason.endswith(NO_INTERNET) else ""
+        error = _RetryableError(reason, remedy=PROXY_REMEDY if PROXY in reason else remedy)
     requested = error.seconds
     if requested is not None and requested > MAX_PAUSE_SECONDS:
         raise TemporaryError(
             f"{url}: {error}, and the server asks to wait {requested / 60:.0f} minutes: run again then, or {BY_HAND}"
         ) from error
     if failures >= ATTEMPTS:
+        kept, again = ("; the part received is kept", "to resume") if is_part_kept else ("", "later")
         raise TemporaryError(
-            f"{url}: gave up after {failures} attempts ({error}); the part received is kept: "
-            f"{error.remedy or 'run again to resume, or '}{BY_HAND}"
+            f"{url}: gave up after {failures} attempts ({error}){kept}: "
+            f"{error.remedy or f'run again {again}, or '}{BY_HAND}"
         ) from error
     return max(requested or 0.0, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
 
@@ -267,16 +274,17 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
         if start not in {received, 0}:
             partial.clear()
             raise _RetryableError("the server sent another part of the file than requested")
+        # not iter_content, which would undo an encoding that some servers wrongly state for .tgz files
+        chunks = _read_body(response.raw, remote, start=start, longest=total or _longest(remote))
+        first = next(chunks, b"")
+        if start == 0:  # a page has another length than the file, but that is not what is wrong
+            _refuse_web_page(first, remote)
         if _stated_bytes(remote) is not None and total not in (None, remote.bytes):
             raise UserError(
                 f"{remote.url}: has {total} bytes, expected {remote.bytes}; the file was changed: {BY_HAND}"
             )
         require_space(partial.path.parent, max(0, (total or 0) - start))
-        # not iter_content, which would undo an encoding that some servers wrongly state for .tgz files
-        chunks = _read_body(response.raw, remote, start=start, longest=total or _longest(remote))
-        first = next(chunks, b"")
         if start == 0:
-            _refuse_web_page(first, remote)
             partial.start(_read_validator(response))
         _append(itertools.chain([first], chunks), partial, remote.name, total=total)
     expected = total if total is not None else remote.bytes

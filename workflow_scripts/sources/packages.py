@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.file_digests import digest_file
 from workflow_scripts.core.files import make_scratch_folder, refuse_links
+from workflow_scripts.sources.connection import certificate_variables, describe_words
 from workflow_scripts.sources.unpack import unpack
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps")
@@ -28,11 +30,13 @@ def fetch_package(name: str, version: str, *, sha256: str, target: Path) -> None
         return
     with make_scratch_folder(target.with_name(f".{target.name}.fetched")) as folder:
         command = [*PIP, "--only-binary", ":all:", "--dest", str(folder), f"{name}=={version}"]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        environment = os.environ | certificate_variables()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
         archives = sorted(folder.iterdir())
         if done.returncode or len(archives) != 1:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
-            reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}"
+            last = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}"
+            reason = describe_words(done.stderr) or last  # the last line says that no index has it
             raise UserError(
                 f"package {name} {version} could not be fetched ({reason}): connect to the internet or to a package "
                 "index, or state `package: null` and your own copy of the file as `path`"
