@@ -38,7 +38,7 @@ from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.pretraining.device import device_name
-from workflow_scripts.sources.packages import open_member
+from workflow_scripts.sources.package_contents import open_member
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,7 +19,8 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import musicnn as level
 from workflow_scripts.networks import musicnn
 from workflow_scripts.networks.sizes.musicnn import SAMPLE_RATE, WINDOW
-from workflow_scripts.sources.packages import fetch_package, open_member
+from workflow_scripts.sources.package_contents import open_member
+from workflow_scripts.sources.packages import fetch_package
 
 #: logits that the package computed with TensorFlow 2.15.1 of `golden_signal`; see the file
 GOLDEN = Path(__file__).parent / "musicnn_logits.json"

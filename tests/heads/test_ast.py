@@ -162,12 +162,14 @@ def test_the_distilled_deit_of_timm_fits_every_size():
 
 
 @pytest.mark.usefixtures("nothing_read_yet")
-def test_what_timm_cannot_fetch_ends_in_one_line_that_says_what_to_do(monkeypatch):
+def test_weights_that_are_not_there_end_in_one_line_that_says_how_to_fetch_them(monkeypatch):
     def fails(name, *, pretrained):
         raise RuntimeError("cannot reach the hub\nand more\nlines")
 
     monkeypatch.setattr(timm, "create_model", fails)
-    with pytest.raises(UserError, match=r"timm cannot fetch deit_tiny.*state heads\.ast\.checkpoint") as raised:
+    with pytest.raises(
+        UserError, match=r"weights of deit_tiny.* are not in the cache.*--forcerun fetch_weights"
+    ) as raised:
         head(imagenet=True)
     assert "\n" not in str(raised.value)
 

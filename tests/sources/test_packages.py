@@ -16,7 +16,7 @@ from tests.sources.test_hosts import PROXY_VARIABLES, UNUSED_PORT, make_certific
 from workflow_scripts import fetch_package
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.core.files import hold_output
-from workflow_scripts.sources import packages
+from workflow_scripts.sources import package_contents, packages
 from workflow_scripts.sources.connection import BUNDLES
 
 MEMBER = "weights/model.index"
@@ -45,7 +45,7 @@ def test_a_wheel_is_fetched_and_its_files_are_read(index, tmp_path):
     sha256 = write_archive(index / "weights-1.0-py3-none-any.whl")
     target = tmp_path / "packages" / "weights-1.0"
     packages.fetch_package("weights", "1.0", sha256=sha256, target=target)
-    with packages.open_member(target, sha256=sha256, member=MEMBER) as path:
+    with package_contents.open_member(target, sha256=sha256, member=MEMBER) as path:
         assert path.read_bytes() == b"weights"
     assert not path.exists()
     assert sorted(target.parent.iterdir()) == [target]
@@ -139,12 +139,12 @@ def test_an_archive_that_changed_or_lacks_the_file_is_named(tmp_path):
     sha256 = write_archive(archive)
     with (
         pytest.raises(UserError, match="holds no file other: correct `file`"),
-        packages.open_member(archive, sha256=sha256, member="other"),
+        package_contents.open_member(archive, sha256=sha256, member="other"),
     ):
         pass
     write_archive(archive, b"other weights")
     with (
         pytest.raises(UserError, match="has changed since it was fetched"),
-        packages.open_member(archive, sha256=sha256, member=MEMBER),
+        package_contents.open_member(archive, sha256=sha256, member=MEMBER),
     ):
         pass

@@ -104,7 +104,7 @@ def _load_imagenet(head: AstHead, options: Options) -> None:
 # each stage of each trial starts from them; those of `base` take 350 MB
 @functools.lru_cache(maxsize=1)
 def _read_imagenet(options: Options) -> Mapping[str, Tensor]:
-    """Read the weights of a DeiT for ImageNet from the file of the options, or fetch them by timm."""
+    """Read the weights of a DeiT for ImageNet from the file of the options, or from what `fetch_weights` fetched."""
     if options.checkpoint is not None:
         from workflow_scripts.checkpoints import weight_files
 
@@ -114,9 +114,11 @@ def _read_imagenet(options: Options) -> Mapping[str, Tensor]:
     name = SIZES[options.size].deit
     try:
         return timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # timm's ways to the network fail in many ways
+    except Exception as error:  # timm looks for them in many ways
         # some of these messages fill pages
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"ast: timm cannot fetch {name} ({reason}): state heads.ast.checkpoint, a file of it, or imagenet: false"
+            f"ast: the weights of {name} are not in the cache of Hugging Face ({reason}): fetch them where there is "
+            "internet by `snakemake acquire_all --forcerun fetch_weights`, or state heads.<name>.checkpoint, a file of "
+            "them, or imagenet: false"
         ) from error
