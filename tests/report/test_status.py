@@ -156,6 +156,22 @@ def test_results_of_other_data_are_stale(results):
     assert [job.state for job in job_statuses(results)] == [status.DONE, status.STALE, status.STALE]
 
 
+def test_results_stay_when_the_files_of_a_data_set_were_removed(results, run):
+    jobs = [(stage, f"{stage}.out", f"{stage}.json", LOG.format(stage)) for stage in ("acquire", "prepare", "embed")]
+    results.manifest["jobs"] = jobs
+    run.start("acquire.json", log=LOG.format("acquire"))
+    log("acquire", "downloading: 400/400\n")
+    run.finish("acquire.json")
+    finish("prepare", acquired="a1")
+    finish("embed", data={"openmic": "d1"})
+    acquired, prepared, embedded = job_statuses(results)
+    assert (acquired.state, acquired.reason) == (
+        status.NOT_RUN,
+        "has run, but its result is missing or cannot be read",
+    )
+    assert (prepared.state, embedded.state) == (status.DONE, status.DONE)
+
+
 def test_damaged_results_are_told_where_files_are_compared(results):
     finish("pretrain")
     weights, other = Path("encoder.safetensors"), Path("losses.csv")

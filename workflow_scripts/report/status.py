@@ -195,6 +195,8 @@ def _find_state(
         return (STALE, why) if why else (DONE, last_failure and f"an attempt before: {last_failure}")
     if has_failed and (is_there or not job.log.is_file()):
         return FAILED, last_failure
+    if attempts and attempts.all[-1].succeeded and not is_there:
+        return NOT_RUN, "has run, but its result is missing or cannot be read"
     if text := read_reason(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.stage}: ")
@@ -217,7 +219,8 @@ def _find_staleness(job: PlannedJob, record: Mapping[str, Any], prerequisites: S
         now, path = status.facts.get("digest"), status.job.output
         if status.job.stage == PREPARE and now != record.get("data", {}).get(status.facts.get("dataset"), now):
             return f"the corpus on disk has another digest: {path}"
-        if (job.stage, status.job.stage) == (PREPARE, ACQUIRE) and now != record.get("acquired"):
+        was_acquired = (job.stage, status.job.stage) == (PREPARE, ACQUIRE) and path.exists()
+        if was_acquired and now != record.get("acquired"):
             return f"the data set was acquired again and has other files: {path}"
     stale = next((status.name for status in prerequisites if status.state == STALE), "")
     return stale and f"computed from {stale}, which is stale"
