@@ -65,6 +65,14 @@ def test_the_description_has_every_place(results: Results) -> None:
     assert "handcrafted features rank " in description
 
 
+def test_methods_on_data_that_others_trained_the_encoder_on_are_marked(tmp_path: Path) -> None:
+    results = synthetic_studies.ranks(tmp_path)
+    assert not figure_asserts.numbers(results)["method"].str.contains("‡").any()
+    results.manifest["training_data"] = {"audioset_music": {"names": ["openmic"], "evaluated": ["openmic"]}}
+    numbers = figure_asserts.numbers(results)
+    assert (numbers["method"].str.endswith(" ‡") == (numbers["corpus"] == "audioset_music")).all()
+
+
 def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
     results = figure_asserts.make_study(
         tmp_path, figure={"kind": "ranks"}, rows=["workers"], grid={"workers": ["WLP", "WLPT"], "dataset": ["openmic"]}

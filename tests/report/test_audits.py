@@ -33,7 +33,7 @@ def test_numbers_and_leaks_as_printed(write_audits: Path) -> None:
     use_default_labels()
     printed = audits.read_audits([write_audits, write_audits.with_name("missing.json")])
     assert printed.rows == (
-        ("OpenMIC", "its other splits", "twin", "0", "0", "0", "1,200", "2"),
+        ("OpenMIC", "itself", "twin", "0", "0", "0", "1,200", "2"),
         ("OpenMIC", "AudioSet Music", "local", "0", "3", "0", "", "1"),
     )
     assert printed.leaks == (

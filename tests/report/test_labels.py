@@ -8,6 +8,8 @@ def test_a_selection_names_scenario_and_encoder_first() -> None:
     frozen = {"encoder": "pase", "scenario": "frozen"}
     assert labels.selection(frozen) == "frozen PASE"
     assert labels.selection({"encoder": "random", "scenario": "frozen"}, apart_from=frozen) == "random weights"
+    scratch = {"encoder": "pase", "scenario": "supervised"}
+    assert labels.selection(scratch, apart_from=frozen) == "supervised PASE"
     assert labels.selection({"workers": "WLP"}) == "workers WLP"
     assert labels.selection(frozen, apart_from=frozen) == "frozen PASE"
     assert labels.selection({"corpus": "msd", "scenario": "frozen"}) == "frozen encoder of Million Song Dataset"
@@ -17,6 +19,10 @@ def test_a_selection_names_scenario_and_encoder_first() -> None:
 
 def test_a_level_without_a_label_is_shown_under_its_name() -> None:
     assert labels.name("my_own_set") == "my own set"
+
+
+def test_fractions_of_the_labels_are_percentages() -> None:
+    assert [labels.name(level) for level in ("100pct", "12.5pct_own_rule")] == ["100 %", "12.5 % (own rule)"]
 
 
 def test_factors_have_labels_without_a_manifest() -> None:

@@ -131,7 +131,7 @@ def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> N
             results.add(factors("pase", "frozen", dataset, fraction=fraction), 0.5 + NOISE)
             results.add(factors("random", "frozen", dataset, fraction=fraction), 0.4 - NOISE)
     secondary = by_title(results)["Ranks over data sets"]
-    assert cells(secondary, "Fraction") == ["1pct", "1pct", "100pct", "100pct"]
+    assert cells(secondary, "Label fraction") == ["1 %", "1 %", "100 %", "100 %"]
     assert secondary.sentences[-1].startswith("Fraction as blocks: fractions of one data set share its clips")
 
 

@@ -10,6 +10,7 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
@@ -22,7 +23,8 @@ READING = (
     f"Dots: rank by the mean over the data sets with equal weights. Bars: {CONFIDENCE} confidence intervals of the "
     "ranks, simultaneously for all methods. The intervals cover trials (pre-training seeds where a method has "
     "several), and the test sets where all predictions are stored (column variance_sources of the figure's csv). "
-    "Methods joined by a vertical line on the right are not distinguishable."
+    "Methods joined by a vertical line on the right are not distinguishable. "
+    f"{ON_TRAINING_DATA}: one of the data sets is among those that others trained the encoder on."
 )
 COLUMNS = (
     *"study metric unit panel method kind".split(),
@@ -46,13 +48,19 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     ranks = evidence.statistics.tables["ranks"]
     of_study = ranks[(ranks["study"] == study.name) & (ranks["metric"] == study.metric)]
     of_study = of_study.sort_values("rank", kind="stable", na_position="last")
+    entries = evidence.statistics.tables["entries"]
+    marked = entries[(entries["study"] == study.name) & (entries["tested_on_training_data"] == "yes")]
+    on_training_data = set(zip(*(marked[factor] for factor in RANKED_FACTORS), strict=True))
     panel_factors = [factor for factor in study.columns if factor != "dataset" and of_study[factor].nunique() > 1]
     rows = [
         {
             **record,
             "unit": evidence.measure.unit,
             "panel": plotting.level_names(record, panel_factors) or _labels_of_sets(record),
-            "method": plotting.level_names(record, study.rows),
+            "method": plotting.level_names(record, study.rows)
+            + (
+                f" {ON_TRAINING_DATA}" if tuple(record[factor] for factor in RANKED_FACTORS) in on_training_data else ""
+            ),
             **{name: record[name] * evidence.measure.scale for name in ("mean", "iqm")},
         }
         for record in plotting.dicts(of_study)

@@ -87,9 +87,17 @@ class PrintedComparison:
 
 
 def select_strongest(comparisons: Sequence[PrintedComparison], most: int) -> list[PrintedComparison]:
-    """Return the comparisons that best answer a study's question; one stands for all where no difference was shown."""
+    """Return the comparisons that best answer a study's question, the strongest first.
+
+    Each pair of methods has its strongest data set among them, as far as there is room, before any has a second one,
+    which shows a difference.
+    """
     ordered = sorted(comparisons, key=lambda comparison: comparison.strength)
-    return [comparison for comparison in ordered[:most] if comparison.outcome in DIFFERENT] or ordered[:1]
+    tested = [comparison for comparison in ordered if comparison.outcome in (*DIFFERENT, NOT_SHOWN)]
+    first = list({comparison.comparison: comparison for comparison in reversed(tested)}.values())[::-1]
+    others = [comparison for comparison in tested if comparison.outcome in DIFFERENT and comparison not in first]
+    chosen = sorted(first, key=lambda comparison: comparison.strength)[:most] + others
+    return sorted(chosen[:most], key=lambda comparison: comparison.strength) or ordered[:1]
 
 
 def count_verdicts(comparisons: Sequence[PrintedComparison]) -> str:

@@ -17,10 +17,10 @@ from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.report import labels, number_format
 
 HEADINGS = (
-    *("Data set", "Source", "Data digest"),
+    *("Data set", "Source"),
     *("Clips", *(labels.capital(split) for split in SPLITS), "Quarantined", "Scaled", "Defective"),
 )
-TEXTS = 3  # columns of text before those of numbers
+TEXTS = 2  # columns of text before those of numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class DataRow:
     @property
     def cells(self) -> tuple[str, ...]:
         """Cells in the order of `HEADINGS`."""
-        texts = (self.dataset, self.source, self.digest)
-        return (*texts, self.clips, *self.splits, self.quarantined, self.scaled, self.defective)
+        numbers = (self.clips, *self.splits, self.quarantined, self.scaled, self.defective)
+        return (self.dataset, self.source, *numbers)
 
 
 def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], find: FindRecord = find_record) -> list[DataRow]:

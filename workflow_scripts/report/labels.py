@@ -10,13 +10,14 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from workflow_scripts.levels.fractions import FRACTION
 from workflow_scripts.planning.manifest import Manifest
 
 LEVELS_AT_END = re.compile(r"\(([^()]*)\)$")
 TWIN = "twin"  # data source of synthetic stand-ins
 NOTHING = "none"  # level of a factor that a run does not have; in tables also a missing source or count
 #: factors whose label is not their name with spaces
-FACTOR_LABELS = {"pretrain_seed": "pre-training seed"}
+FACTOR_LABELS = {"pretrain_seed": "pre-training seed", "dataset": "data set", "fraction": "label fraction"}
 #: replicates and variance sources (names in the result tables) in running text
 VARIANCE_SOURCES = {
     "pretraining seeds": "pre-training seeds",
@@ -48,16 +49,24 @@ def in_form(form: Callable[[str], str]) -> Iterator[None]:
 
 def name(level: str) -> str:
     """Return the label of a level or factor; one without a label is shown under its config name."""
-    return _level_labels.get(level) or FACTOR_LABELS.get(level) or level.replace("_", " ")
+    return _level_labels.get(level) or FACTOR_LABELS.get(level) or _percentage(level) or level.replace("_", " ")
+
+
+def _percentage(level: str) -> str:
+    """Return a fraction of the labels as "10 %", or "10 % (segments)" where a rule chooses them; else nothing."""
+    match = FRACTION.fullmatch(level)
+    return f"{match[1]} %{f' ({match[2][1:]})' if match[2] else ''}".replace("_", " ") if match else ""
 
 
 def selection(levels: Mapping[str, str], *, apart_from: Mapping[str, str] | None = None) -> str:
     """Return a phrase for the cells with these levels, such as "frozen PASE", without levels shared with `apart_from`.
 
-    If all levels are shared, the phrase names all of them.
+    If all levels are shared, the phrase names all of them. A scenario stands with its encoder.
     """
     own = {factor: level for factor, level in levels.items() if (apart_from or {}).get(factor) != level}
     own = own or dict(levels)
+    if "scenario" in own and "encoder" in levels:
+        own["encoder"] = levels["encoder"]  # "supervised" alone would be no method
     method = [name(own.pop(factor)) for factor in ("scenario", "encoder") if factor in own]
     if "encoder" not in levels and "corpus" in own:  # as of a checkpoint, which is a level of the corpus
         method.append(f"encoder of {name(own.pop('corpus'))}")

@@ -29,6 +29,8 @@ def browser() -> Iterator[Any]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = full(tmp_path_factory.mktemp("results"))
     results.manifest["studies"]["fig2"]["title"] = "An <img src=x onerror=alert(1)> in a long title " * 3
+    for place, name in enumerate(("pase", "random", "handcrafted")):
+        results.manifest["labels"]["encoder"][name] = f"own_network_of_one_long_word_{place}"
     for place in range(len(results.manifest["cells"])):
         store_curves(results, place)
     folder = compose_site(results)  # computes the statistics that the figure is drawn from

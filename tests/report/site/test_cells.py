@@ -91,7 +91,7 @@ def test_titles_of_numbers_name_what_tells_them_apart(tmp_path: Path) -> None:
     statistics(results)
     pages = (compose_report(results) / "cells").glob("*.html")
     titles = {re.findall("<h1>(.*)</h1>", path.read_text(encoding="utf-8"))[0] for path in pages}
-    names = ("WLPMCT, 100pct", "WLP, 100pct", "WLP, 1pct")
+    names = ("WLPMCT, 100 %", "WLP, 100 %", "WLP, 1 %")
     assert titles == {"PASE, frozen, FMA small", *(f"PASE, frozen, OpenMIC, {name}" for name in names)}
 
 

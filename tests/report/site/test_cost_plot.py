@@ -93,6 +93,15 @@ def test_the_plot_is_inline_described_and_its_scores_are_those_of_the_leaderboar
     )
 
 
+def test_methods_on_data_that_others_trained_the_encoder_on_are_marked(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    add_methods(results)
+    results.manifest["training_data"] = {"audioset_music": {"names": ["openmic"], "evaluated": ["openmic"]}}
+    section = section_of(results)
+    assert "PASE (WLPMCT) ‡" in section
+    assert "random weights ‡" not in section
+
+
 def test_with_a_gpu_hours_are_gpu_hours(tmp_path: Path) -> None:
     results = Results(tmp_path)
     add_methods(results, device="cuda: NVIDIA")

@@ -69,7 +69,7 @@ def test_the_setting_with_the_most_numbers_is_shown(tmp_path: Path) -> None:
         results.add(factors(encoder, "frozen", "openmic", fraction="10pct"), [0.1, 0.1, 0.2])
     add_all(results)
     section = section_of(results)
-    assert "Scenario frozen, head linear, fraction 100pct, protocol wu2021" in section
+    assert "Scenario frozen, head linear, label fraction 100 %, protocol wu2021" in section
     assert len(cells_of(section)) == 4
 
 

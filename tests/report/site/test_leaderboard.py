@@ -88,6 +88,17 @@ def test_the_highest_mean_stands_first_and_what_is_missing_states_its_reason(pag
     assert re.search(r'<td class="number missing" data-order="" title="not run[^"]*"><a href="cells/', page)
 
 
+def test_numbers_on_training_data_are_marked_and_the_mark_is_explained(page: str, tmp_path: Path) -> None:
+    explained = "‡ is on data that others trained the encoder on"
+    assert explained not in page
+    results = full(tmp_path, count=3)
+    results.manifest["training_data"] = {"audioset_music": {"names": ["openmic"], "evaluated": ["openmic"]}}
+    page = overview(results)
+    assert explained in page
+    assert {row[-2].count("‡") for row in board_of(page)[1:] if row[1] == "WLPMCT"} == {1}
+    assert not any("‡" in row[-1] for row in board_of(page)[1:])
+
+
 def test_filters_offer_what_differs(page: str) -> None:
     filters = filters_of(page)
     assert set(filters) == {"system", "encoder", "scenario", "dataset"}

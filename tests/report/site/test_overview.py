@@ -51,11 +51,12 @@ def test_what_was_run_stands_in_a_list(page: str) -> None:
     }
 
 
-def test_a_mean_over_data_sets_stands_first_then_the_strongest_with_effect_and_interval(page: str) -> None:
-    across, *sentences = findings(page)
+def test_means_over_data_sets_stand_first_then_the_strongest_with_effect_and_interval(page: str) -> None:
+    across, other, *sentences = findings(page)
     assert re.match(
         r"better: Mean over OpenMIC and FMA small \(twin\): frozen PASE beats random weights by 1\d", across
     )
+    assert "(twin): frozen PASE beats handcrafted features by" in other
     assert re.match(
         r"better: \S.* frozen PASE beats random weights by 1\d\.\d points \[\d+\.\d, \d+\.\d\].*; 10 trials of one "
         r"pre-training seed, 90 test clips\. \(effect \d+\.\d\d standard deviations\)",
@@ -66,14 +67,41 @@ def test_a_mean_over_data_sets_stands_first_then_the_strongest_with_effect_and_i
     assert len(effects) > 1
 
 
-def test_no_difference_shown_is_said_in_words_once_and_counted(tmp_path: Path) -> None:
+def without_sizes(sentences: list[str]) -> list[str]:
+    return [re.split(r" by \d|: \W?\d", sentence)[0] for sentence in sentences]
+
+
+def test_every_pair_of_methods_is_answered_also_where_no_difference_was_shown(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    for encoder, values in (("pase", [0.5, 0.6, 0.4]), ("random", [0.6, 0.5, 0.4]), ("handcrafted", [0.4, 0.5, 0.7])):
-        results.add(factors(encoder, "frozen", "openmic"), values)
+    for dataset in ("openmic", "fma_small"):
+        for encoder, values in (
+            ("pase", [0.50, 0.51, 0.52, 0.53]),
+            ("random", [0.30, 0.32, 0.31, 0.33]),
+            ("handcrafted", [0.53, 0.49, 0.50, 0.55]),
+        ):
+            results.add(factors(encoder, "frozen", dataset), values)
+    better, not_shown, *single = without_sizes(findings(overview(results)))
+    mean = "Mean over OpenMIC and FMA small (twin)"
+    assert better == f"better: {mean}: frozen PASE beats random weights"
+    assert not_shown.endswith(f"{mean}: no difference shown between frozen PASE and handcrafted features")
+    assert sorted(single) == [
+        f"better: {dataset} (twin): frozen PASE beats random weights" for dataset in ("FMA small", "OpenMIC")
+    ]
+
+
+def test_no_difference_shown_is_said_in_words_once_for_each_pair_and_counted(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for dataset in ("openmic", "fma_small"):
+        for encoder, values in (
+            ("pase", [0.5, 0.6, 0.4]),
+            ("random", [0.6, 0.5, 0.4]),
+            ("handcrafted", [0.4, 0.5, 0.7]),
+        ):
+            results.add(factors(encoder, "frozen", dataset), values)
     page = overview(results)
-    (sentence,) = findings(page)
-    assert sentence.startswith("no difference shown: OpenMIC (twin): no difference shown between frozen PASE and")
-    assert "All 2 comparisons: no difference shown." in words(page)
+    begin = "no difference shown: Mean over OpenMIC and FMA small (twin): no difference shown between frozen PASE and"
+    assert sorted(without_sizes(findings(page))) == [f"{begin} handcrafted features", f"{begin} random weights"]
+    assert "All 4 comparisons: no difference shown." in words(page)
 
 
 def test_studies_are_answered_by_system_and_those_without_a_comparison_are_listed(tmp_path: Path) -> None:

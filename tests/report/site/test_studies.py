@@ -164,7 +164,7 @@ def test_columns_of_many_levels_have_grouped_headings(tmp_path: Path) -> None:
     tables = rows_of(compose_page(results), "results")
     headings = [row for row in tables if row[0] == "Encoder"]
     assert [row[2] for row in headings] == ["OpenMIC (twin)", "FMA small (twin)", "GTZAN (twin)"], "a table each"
-    assert sum(row == ["100pct", "50pct", "25pct", "10pct"] for row in tables) == 3
+    assert sum(row == ["100 %", "50 %", "25 %", "10 %"] for row in tables) == 3
 
 
 def test_confusions_are_the_mean_over_the_trials_of_the_best_method(results: Results, page: str) -> None:
@@ -187,6 +187,16 @@ def test_confusions_are_the_mean_over_the_trials_of_the_best_method(results: Res
     assert [row[1:] for row in rows[1:]] == [[f"{value:.0f}" for value in row] for row in percent]
     bars = rows_of(page, "bars")[-4:]
     assert [float(bar[3]) for bar in bars] == [round(value, 1) for value in np.diag(percent)]
+
+
+def test_the_classes_of_a_method_below_a_floor_do_not_claim_the_highest_mean(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for encoder, skill in (("pase", 0.6), ("handcrafted", 2.0)):
+        results.predict(factors(encoder, "frozen", "openmic"), skill, trials=3)
+    results.predict(factors("pase", "frozen", "fma_small"), 1.0, trials=3)
+    classes = compose_page(results).partition("<h2>Classes</h2>")[2]
+    assert "PASE, frozen, the method with the highest mean, floors aside; mean over 3 trials" in classes
+    assert "PASE, frozen, the method with the highest mean; mean over 3 trials" in classes
 
 
 def test_losses_and_shares_of_labels_are_curves_with_words_and_numbers(tmp_path: Path) -> None:

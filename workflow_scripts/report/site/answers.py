@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import number_format
 from workflow_scripts.report.comparison_text import (
+    DIFFERENT,
     FIRMNESS,
     NOT_COMPARABLE,
     THESE_CLIPS,
@@ -78,8 +79,15 @@ def answer_by_system(inputs: ReportInputs) -> Mapping[str, list[Answer]]:
 def _answer(study: Study, table: Table | Failure, across: pd.DataFrame, *, limit: int) -> Answer:
     if isinstance(table, Failure):
         return Answer(study=study, path=studies.path(study), failure=table.reason)
-    findings = _find_across(study, across)
-    findings += map(_finding, select_strongest(table.comparisons, max(1, limit - len(findings))))
+    means = _find_across(study, across)
+    open_questions = [
+        comparison
+        for comparison in table.comparisons
+        if comparison.outcome in DIFFERENT or comparison.comparison not in means
+    ]
+    singles = select_strongest(open_questions, max(0, limit - min(1, len(means))))
+    n_means = max(1, limit - len(singles))
+    findings = [*list(means.values())[:n_means], *map(_finding, singles)]
     return Answer(
         study=study,
         path=studies.path(study),
@@ -89,15 +97,19 @@ def _answer(study: Study, table: Table | Failure, across: pd.DataFrame, *, limit
     )
 
 
-def _find_across(study: Study, across: pd.DataFrame) -> list[Finding]:
-    """Return the strongest comparison over several data sets, which says more than one on a single data set."""
-    if across.empty:
-        return []
-    record = min(across.to_dict("records"), key=lambda record: (FIRMNESS[record["verdict"]], -abs(record["mean"])))
-    in_metric = across[across["metric"] == record["metric"]]
-    sentence = across_sentence(study, record, in_metric, number_format.measure(record["metric"]))
-    verdict = record["verdict"]
-    return [Finding(verdict=verdict or UNTESTED, mark=MARKS[verdict], sentence=sentence, effect="")]
+def _find_across(study: Study, across: pd.DataFrame) -> dict[str, Finding]:
+    """Return the strongest mean over several data sets of each pair of methods, by its name, the strongest first."""
+    records = across.to_dict("records")
+    findings: dict[str, Finding] = {}
+    for record in sorted(records, key=lambda record: (FIRMNESS[record["verdict"]], -abs(record["mean"]))):
+        if record["comparison"] not in findings:
+            in_metric = across[across["metric"] == record["metric"]]
+            sentence = across_sentence(study, record, in_metric, number_format.measure(record["metric"]))
+            verdict = record["verdict"]
+            findings[record["comparison"]] = Finding(
+                verdict=verdict or UNTESTED, mark=MARKS[verdict], sentence=sentence, effect=""
+            )
+    return findings
 
 
 def _finding(comparison: PrintedComparison) -> Finding:

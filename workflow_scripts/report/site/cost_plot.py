@@ -17,6 +17,7 @@ from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels, number_format, plotting, printed_figure, status
 from workflow_scripts.report.encoder_sizes import read_parameters
 from workflow_scripts.report.figure_inputs import as_table
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.printed_figure import PrintedFigure
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
@@ -45,7 +46,8 @@ COLUMNS = (
 READING = (
     "Dots: mean with the 95 % confidence interval of the table; open dots are floors. Horizontal axes are logarithmic. "
     "Thick line: the front, the methods whose mean no cheaper one reaches; whether such a difference is shown, the "
-    "comparisons of the studies say. Hours are those of pre-training, embedding and evaluation, without preparing data."
+    "comparisons of the studies say. "
+    f"{ON_TRAINING_DATA}: on data that others trained the encoder on. Hours are those of pre-training, embedding and evaluation, without preparing data."
 )
 LIMITS = {"mean": "mean", "ci_low": "low", "ci_high": "high"}  # columns of the figure, and their names in an entry
 
@@ -212,7 +214,7 @@ def _panel_rows(
             "metric": column.metric,
             "unit": column.measure.unit,
             "panel": panel,
-            "method": row.label,
+            "method": f"{row.label} {ON_TRAINING_DATA}" if score.entry.on_training_data else row.label,
             "encoder": labels.name(row.levels["encoder"]),
             "role": "floor" if row.floor else "method",
             "status": MEASURED,

@@ -142,6 +142,11 @@ class Leaderboard:
         """Whether any method names its pre-training."""
         return any(row.pretraining for row in self.rows)
 
+    @property
+    def on_training_data(self) -> bool:
+        """Whether any number is on data that others trained the encoder on."""
+        return any(score and score.entry.on_training_data for row in self.rows for score in row.scores)
+
     def best_column(self) -> int:
         """Return the place of the column by which the rows are sorted: the one with the most numbers."""
         counts = [sum(_is_measured(row.scores[place]) for row in self.rows) for place in range(len(self.columns))]

@@ -11,8 +11,9 @@ import yaml
 from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest
-from workflow_scripts.report import costs, labels, number_format
+from workflow_scripts.report import costs, number_format
 from workflow_scripts.report.cell_explanation import PROFILE
+from workflow_scripts.report.data_rows import data_rows
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.site.machine_files import SCHEMA, SUMMARY, code_by_scenario
 from workflow_scripts.report.site.page import SiteFile, SitePage
@@ -40,7 +41,7 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
     """Yield the page, and the config as a file."""
     manifest = inputs.manifest
     config = yaml.safe_dump(dict(manifest.config), sort_keys=False, allow_unicode=True) if manifest.config else ""
-    measured = inputs.cells[inputs.cells["data_digest"] != ""].drop_duplicates(["dataset", "data_digest"])
+    rows = data_rows(inputs.cells, corpora=manifest.corpora, find=manifest.find_record)
     files = read_record(inputs.statistics.folder / STATISTICS_FILES["summary"])[CHECKSUMS]
     content = ProvenanceContent(
         run=tuple(_run(inputs)),
@@ -49,9 +50,7 @@ def pages(inputs: ReportInputs) -> Iterator[SitePage | SiteFile]:
         code=tuple(
             (scenario.replace("_", "-"), ", ".join(codes)) for scenario, codes in code_by_scenario(manifest).items()
         ),
-        data=tuple(
-            (labels.name(row["dataset"]), row["source"], row["data_digest"]) for row in measured.to_dict("records")
-        ),
+        data=tuple((row.dataset, row.source, row.digest) for row in rows),
         statistics=tuple((name, value) for name, value in files.items() if name != OWN),
         config=config,
     )

@@ -45,10 +45,13 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResults:
-    """Scores by class of one method on one data set, and its confusions if clips have one class."""
+    """Scores by class of one method on one data set, and its confusions if clips have one class.
+
+    `choice` says which method it is, and why it was chosen.
+    """
 
     dataset: str
-    method: str = ""
+    choice: str = ""
     trials: str
     score: str  # what the bars measure
     bars: tuple[ClassBar, ...]
@@ -68,11 +71,11 @@ class ClassReader:
     def read(self, study: Study, entries: pd.DataFrame) -> list[ClassResults]:
         """Return the classes of the method with the highest mean on each data set, if its predictions are stored."""
         results = []
-        for entry in _best_methods(study, entries):
+        for entry, choice in _best_methods(study, entries):
             cells = self.links.groups.get(tuple(str(entry[factor]) for factor in METHOD_FACTORS), [])
             stored = [cell for cell in cells if cell.path.with_name(result_files.PREDICTIONS).is_file()]
             if stored and (result := self._read_cell(stored[0], study.metric)):
-                results.append(replace(result, method=_name(study, entry)))
+                results.append(replace(result, choice=choice))
         return results
 
     def _read_cell(self, cell: PlannedCell, metric: str) -> ClassResults | None:
@@ -89,13 +92,19 @@ def _name(study: Study, entry: Mapping) -> str:
     return plotting.level_names(entry, [factor for factor in varying if factor != "dataset"])
 
 
-def _best_methods(study: Study, entries: pd.DataFrame) -> Iterable[Mapping]:
-    """Yield the entry with the highest mean on each of the first data sets, floors aside where there are others."""
+def _best_methods(study: Study, entries: pd.DataFrame) -> Iterable[tuple[Mapping, str]]:
+    """Yield the entry with the highest mean on each of the first data sets, and its method as the best.
+
+    Floors are left aside where there are others.
+    """
     measured = entries[(entries["metric"] == study.metric) & (entries["status"] == MEASURED)]
     for _, rows in list(measured.groupby("dataset", sort=False))[:MAX_DATASETS]:
         methods = rows[rows["kind"] == "method"]
         chosen = methods if len(methods) else rows
-        yield plotting.dicts(chosen.sort_values("mean", ascending=False, kind="stable"))[0]
+        best = plotting.dicts(chosen.sort_values("mean", ascending=False, kind="stable"))[0]
+        name = _name(study, best)
+        aside = ", floors aside" if rows["mean"].max() > best["mean"] else ""
+        yield best, f"{labels.capital(name)}, the method with the highest mean{aside}; " if name else ""
 
 
 def _results(predictions: Predictions, metric: str, *, dataset: str) -> ClassResults | None:

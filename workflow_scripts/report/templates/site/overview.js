@@ -8,7 +8,9 @@
   const headers = [...board.tHead.rows[0].cells];
   const numeric = headers.flatMap((header, place) => (header.matches(".score, .rank") ? [place] : []));
   const scores = headers.flatMap((header, place) => (header.matches(".score") ? [place] : []));
-  const labels = headers.map((header) => header.dataset.csv ?? header.textContent.trim());
+  // Texts have no tabs: these separate columns in what is copied, and a formula behind one would be computed.
+  const exportText = (cell) => (cell.dataset.csv ?? cell.textContent).trim().replace(/\s+/g, " ");
+  const labels = headers.map(exportText);
 
   // Missing numbers stay last, whichever way the others are sorted.
   const compare = (sign) => (one, other) =>
@@ -25,7 +27,7 @@
       body: (_, row, place, cell) =>
         cell.matches(".number")
           ? [cell.dataset.order, ...(cell.dataset.ends || " ").split(" ")].join("\t")
-          : (cell.dataset.csv ?? cell.textContent.trim()),
+          : exportText(cell),
     },
     customizeData(data) {
       data.header = data.header.flatMap((text) => text.split("\t"));
@@ -46,7 +48,7 @@
   // The frame that scrolls is now that of the table alone.
   for (const name of ["tabindex", "role", "aria-label"]) frame.removeAttribute(name);
   frame.classList.replace("scroll", "enhanced");
-  const inner = board.closest(".dt-layout-table") || frame;
+  const inner = board.parentElement;
   inner.tabIndex = 0;
   inner.setAttribute("role", "region");
   inner.setAttribute("aria-label", "Leaderboard");
