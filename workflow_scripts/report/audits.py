@@ -18,8 +18,8 @@ LEAK_HEADINGS = ("Clip", "Split", "Same recording as", "In", "Evidence", "Simila
 NOTES = (
     "Two clips count as the same recording if most bits of their fingerprints are equal, even if one is up to a "
     "semitone higher or lower, cropped, re-encoded or noisy. Single sustained notes can match without being the same.",
-    "A leak within a data set is a recording in two of its splits, not two clips of one split; a leak with a pre-training corpus is a test clip "
-    "that was also used in pre-training.",
+    "A leak within a data set is a recording in two of its splits, not two clips of one split; a leak with a "
+    "pre-training corpus is a test clip that was also used in pre-training.",
     "results/audits/ lists every overlap.",
 )
 

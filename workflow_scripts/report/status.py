@@ -195,7 +195,14 @@ def _find_state(
         return (STALE, why) if why else (DONE, last_failure and f"an attempt before: {last_failure}")
     if has_failed and (is_there or not job.log.is_file()):
         return FAILED, last_failure
-    if attempts and attempts.all[-1].succeeded and not is_there:
+    return _explain_absence(job, attempts, prerequisites, last_failure)
+
+
+def _explain_absence(
+    job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus], last_failure: str
+) -> tuple[str, str]:
+    """Return the state of a job without the planned result, and its reason, by its attempts and its log."""
+    if attempts and attempts.all[-1].succeeded:
         return NOT_RUN, "has run, but its result is missing or cannot be read"
     if text := read_reason(job):
         state, _, reason = text.partition(": ")

@@ -47,7 +47,8 @@ READING = (
     "Dots: mean with the 95 % confidence interval of the table; open dots are floors. Horizontal axes are logarithmic. "
     "Thick line: the front, the methods whose mean no cheaper one reaches; whether such a difference is shown, the "
     "comparisons of the studies say. "
-    f"{ON_TRAINING_DATA}: on data that others trained the encoder on. Hours are those of pre-training, embedding and evaluation, without preparing data."
+    f"{ON_TRAINING_DATA}: on data that others trained the encoder on. "
+    "Hours are those of pre-training, embedding and evaluation, without preparing data."
 )
 LIMITS = {"mean": "mean", "ci_low": "low", "ci_high": "high"}  # columns of the figure, and their names in an entry
 
