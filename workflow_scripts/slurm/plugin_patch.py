@@ -56,12 +56,12 @@ FAILED = "FAILED"
 GONE = frozenset({"PREEMPTED", "NODE_FAIL"})  # states after which the plugin waits for a return to the queue
 #: line in the SLURM log of a job in which the inner Snakemake reports the exit code of the script
 MISTAKE = re.compile(rf"returned non-zero exit status {EXIT_USER_ERROR}\.$", re.MULTILINE)
-#: states and words of SLURM, and ends of a command, after which the next attempt asks for more time and memory
-EXCEEDED = re.compile(
-    r"TIMEOUT|DEADLINE|time ?limit|OUT_OF_MEMORY|out of memory|oom.kill|memory limit|died with <Signals\.SIGKILL"
-    r"|returned non-zero exit status 137\b",
-    re.IGNORECASE,
-)
+#: states and words of SLURM after which the next attempt asks for more time and memory
+EXCEEDED = re.compile(r"TIMEOUT|DEADLINE|time ?limit|OUT_OF_MEMORY|out of memory|oom.kill|memory limit", re.IGNORECASE)
+#: ends of a command that memory may have run out for, unless the job was cancelled or preempted
+KILLED = re.compile(r"died with <Signals\.SIGKILL|returned non-zero exit status 137\b")
+CANCELLED = "CANCELLED AT"
+REFUSED = "SLURM sbatch failed"  # begins the message on a job that never ran
 PATIENCE = 60  # seconds: longer than a busy controller needs
 LOCKS_OF_ONE = 2  # files of one Snakemake: inputs and outputs
 
@@ -176,11 +176,19 @@ def _count_attempts(report: Callable[..., None]) -> Callable[..., None]:
             job._attempt = job.restart_times + 1
         elif failures[id(job)] > job.restart_times:
             job._attempt = job.restart_times + 1
-        elif not EXCEEDED.search(f"{given} {named} {log}"):
+        elif not _has_exceeded_limit(f"{given} {named}", log):
             job._attempt -= 1  # Snakemake adds 1 for the next one
         report(executor, job_info, *given, **named)
 
     return report_job_error
+
+
+def _has_exceeded_limit(message: str, log: str) -> bool:
+    """Return whether a job ended because of its time or memory, by the plugin's message and SLURM's log."""
+    if REFUSED in message:  # it may name the limits of a site, and quotes the whole command
+        return False
+    text = f"{message} {log}"
+    return EXCEEDED.search(text) is not None or (CANCELLED not in text and KILLED.search(text) is not None)
 
 
 def _read_log(job_info: Any) -> str:
