@@ -35,6 +35,8 @@ def read_index(root: Path, *names: str):
         "audio/1960s/Some Singer/I Can t Wait/audio.flac",
         "Some Singer - I Can\u2019t Wait.mp3",
         "Some Singer/07 - Some Singer - I Can_t Wait.mp3",
+        "Some Singer/07. I Can't Wait.mp3",
+        "music/Some Singer/Some Record/07 I Can't Wait.m4a",
     ],
 )
 def test_every_usual_name_finds_its_song(tmp_path, name):

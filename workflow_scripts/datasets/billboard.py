@@ -36,7 +36,7 @@ REMOTES: dict[str, Remote] = {}
 INDEX = "billboard-2.0-index.csv"
 COLUMNS = ("id", "title", "artist")
 SHORTENED = re.compile(r"\b([a-z]{1,20}) (s|t|m|d|ll|re|ve)\b")  # words, and what an apostrophe joins to them
-TRACK_NUMBER = re.compile(r"^\d{1,3} ")  # of a record, before artist and title
+TRACK_NUMBER = re.compile(r"^\d{1,3} ")  # of a record, before the title or before artist and title
 
 
 class Options(LevelOptions):
@@ -47,9 +47,9 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     """Index the audio anywhere below `root` that belongs to a song of `billboard-2.0-index.csv`, which is in `root`.
 
     A file belongs to a song if its name, or its folders and name, give artist and title (`Artist - Title.mp3`,
-    `Artist/Title.flac`, `Artist/Title/audio.flac`), or the number of a chart slot (`0003.mp3`, `0003/audio.flac`).
-    Each song is taken once, although many fill several slots. 5 % of the songs are validation. Raises `UserError` when
-    the index is missing or no file belongs to a song.
+    `Artist/Title.flac`, `Artist/Record/07 Title.mp3`, `Artist/Title/audio.flac`), or the number of a chart slot
+    (`0003.mp3`, `0003/audio.flac`). Each song is taken once, although many fill several slots. 5 % of the songs are
+    validation. Raises `UserError` when the index is missing or no file belongs to a song.
     """
     songs = read_songs(root)
     number_of = {_squeeze(key): number for number, keys in songs.items() for key in keys}
@@ -108,7 +108,10 @@ def _names(path: str) -> list[str]:
     # name; folder and name; two folders; folder
     spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])
     names = [_plain(" ".join(span)) for span in spans]
-    return names + [name for name in (TRACK_NUMBER.sub("", name) for name in names[:1]) if name not in names]
+    title = TRACK_NUMBER.sub("", names[0])
+    # the artist is in the name, or the folder of the artist, or that of the record in it
+    numbered = [title, *(f"{_plain(folder)} {title}" for folder in reversed(parts[-3:-1]))]
+    return names + [name for name in numbered if name not in names]
 
 
 def _squeeze(name: str) -> str:
