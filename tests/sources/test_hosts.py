@@ -257,6 +257,7 @@ def test_a_name_that_is_not_resolved_reads_as_no_internet(tmp_path, monkeypatch)
     assert answer.is_temporary
     assert "the name of zenodo.org was not resolved: is there no internet here?" in answer.message
     assert "run the target `acquire_all` where there is internet, such as the login node" in answer.message
+    assert "--profile config/profiles/local" in answer.message  # with that of SLURM it would be a job again
 
 
 def test_a_refused_connection_is_named(tmp_path):

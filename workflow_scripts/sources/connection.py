@@ -29,7 +29,10 @@ PROXY = "the proxy of https_proxy or http_proxy"
 #: a proxy's refusal to connect, with its status
 TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})[^')\"]*")
 #: what to do on a node without a network
-WHERE_INTERNET_IS = "run the target `acquire_all` where there is internet, such as the login node of a cluster"
+WHERE_INTERNET_IS = (
+    "run the target `acquire_all` where there is internet, such as the login node of a cluster "
+    "(--profile config/profiles/local)"
+)
 NO_INTERNET = "is there no internet here?"
 NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 #: kinds of failures, the surest first: a type of urllib3 may be of several kinds
