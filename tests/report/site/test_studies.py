@@ -102,15 +102,21 @@ def rows_of(page: str, name: str) -> list[list[str]]:
 
 
 def test_the_answer_stands_before_the_table_and_the_notes_behind_it(page: str) -> None:
-    headings = re.findall(r"<h2>(.*?)</h2>", page.partition("<main")[2])
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page.partition("<main")[2])
     order = ["Results", "Figure", "Comparisons", "Further tables", "How to read this"]
     assert [heading for heading in headings if heading in order] == order
     assert page.index('class="lead"') < page.index('class="answer"') < page.index('class="results"')
-    notes = page[page.index("<h2>How to read this</h2>") :]
+    notes = page[page.index(">How to read this</h2>") :]
     assert "<li>" not in re.sub(r"<details[^>]*>.*?</details>", "", notes, flags=re.DOTALL), "they open on demand"
     assert "standard errors" not in outline(
         re.sub(r"<details[^>]*>.*?</details>", "", page, flags=re.DOTALL)
     ).text.replace("Hover over a number for its standard errors.", "")
+
+
+def test_links_at_the_top_lead_to_the_sections_that_the_page_has(page: str) -> None:
+    links = re.findall(r'<li><a href="#([^"]+)">', page.partition('class="sections"')[2].partition("</nav>")[0])
+    assert links == re.findall(r'<h2 id="([^"]+)">', page)
+    assert {"results", "figure", "comparisons", "how-to-read-this"} <= set(links)
 
 
 def test_the_answer_counts_the_verdicts_and_has_at_most_three_sentences(page: str, table: Table) -> None:
@@ -194,7 +200,7 @@ def test_the_classes_of_a_method_below_a_floor_do_not_claim_the_highest_mean(tmp
     for encoder, skill in (("pase", 0.6), ("handcrafted", 2.0)):
         results.predict(factors(encoder, "frozen", "openmic"), skill, trials=3)
     results.predict(factors("pase", "frozen", "fma_small"), 1.0, trials=3)
-    classes = compose_page(results).partition("<h2>Classes</h2>")[2]
+    classes = compose_page(results).partition(">Classes</h2>")[2]
     assert "PASE, frozen, the method with the highest mean, floors aside; mean over 3 trials" in classes
     assert "PASE, frozen, the method with the highest mean; mean over 3 trials" in classes
 
