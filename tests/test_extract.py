@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,6 +132,26 @@ def test_goes_on_where_it_was_killed(corpus: Corpus, output: Path, toy: Callable
     run(corpus, output)
     np.testing.assert_array_equal(np.load(output), expected)
     assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json", ".prosody.npy.lock"}
+
+
+@pytest.mark.parametrize("code", ["c0de", "other"])
+def test_what_a_killed_job_left_takes_no_room(
+    corpus: Corpus, output: Path, toy: Callable[[Extract], None], monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """The disk has room for the array once: it is gone on with, or, if it is of other code, removed first."""
+    toy(interrupt_after(1 + extract.CLIPS_AT_ONCE))
+    with pytest.raises(Interrupted):
+        run(corpus, output)
+    (unfinished,) = output.parent.glob(".*.partial")
+    size = unfinished.stat().st_size
+
+    def measure(_: object) -> SimpleNamespace:
+        return SimpleNamespace(free=size - sum(path.stat().st_size for path in output.parent.glob(".*.partial")))
+
+    monkeypatch.setattr("shutil.disk_usage", measure)
+    toy(levels_of)
+    run(corpus, output, code=code)
+    assert output.is_file()
 
 
 @pytest.mark.parametrize(("suffix", "damage"), [("partial", b""), ("partial", b"x" * 500), ("done", b"16\n\xff")])

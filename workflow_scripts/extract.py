@@ -112,13 +112,13 @@ class _Partial:
 
     def prepare(self, shape: tuple[int, int]) -> None:
         """Create the array unless there is one to resume; remove those of other jobs."""
-        files.require_space(self.output.parent, 4 * shape[0] * shape[1])
         self.output.with_suffix(".json").unlink(
             missing_ok=True
         )  # written last, so it exists only beside a complete array
         if not self._fits(shape):
             self._remove(self.output.parent.glob(f".{self.output.name}.*.partial"))
             self._remove(self.output.parent.glob(f".{self.output.name}.*.done"))
+            files.require_space(self.output.parent, 4 * shape[0] * shape[1])
             with files.name_full_disk(self.output):
                 open_memmap(self.values, mode="w+", dtype=np.float32, shape=shape).flush()
                 files.allocate(self.values)

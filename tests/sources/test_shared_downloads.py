@@ -312,6 +312,23 @@ def test_what_killed_jobs_left_is_removed_and_what_others_write_is_not(tmp_path,
     assert sorted(path.name for path in archives.iterdir()) == ["other.tgz.unpacked", "toy.tgz.json", "toy.tgz.lock"]
 
 
+def test_what_a_killed_job_left_takes_no_room(tmp_path, level, site, monkeypatch):
+    """As when unpacking ends with the time limit: the archive is there, and half of its contents beside it."""
+    content = pack(tmp_path, "toy.tgz", "mp3/a.mp3")
+    level.REMOTES = {"audio": make_remote(site, "toy.tgz", content)}
+    archives = tmp_path / "downloads/toy/.archives"
+    left = [archives / "toy.tgz.unpacked" / "half.mp3", archives / ".toy.tgz.x1y2.partial.tgz"]
+    left[0].parent.mkdir(parents=True)
+    for path in left:
+        path.write_bytes(content)
+
+    def measure(_: object) -> types.SimpleNamespace:
+        return types.SimpleNamespace(free=2 * len(content) - sum(len(content) for path in left if path.exists()))
+
+    monkeypatch.setattr("shutil.disk_usage", measure)
+    assert (run(tmp_path).root / "mp3" / "a.mp3").is_file()
+
+
 def test_a_file_that_another_job_fetches_is_waited_for(tmp_path, site, capsys):
     remote = make_remote(site, "toy.tgz", pack(tmp_path, "toy.tgz", "mp3/a.mp3"))
     root = tmp_path / "downloads" / "toy"

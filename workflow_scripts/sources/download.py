@@ -99,8 +99,7 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
             warn_of(check, target)
             return target
         print_note(f"{target}: {check.fault}: it is fetched again")
-    for leftover in folder.glob(f".{remote.name}.*.partial*"):  # of killed jobs: as large as the file
-        leftover.unlink(missing_ok=True)
+    remove_partials(remote.name, folder)
     for url in remote.mirrors:
         try:
             return _download_from(url, remote, folder, pause=pause)
@@ -109,6 +108,12 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
     if remote.parts:
         return _join_parts(remote, folder, pause=pause)
     return _download_from(remote.url, remote, folder, pause=pause)
+
+
+def remove_partials(name: str, folder: Path) -> None:
+    """Remove what killed jobs left of a file while they wrote it: as large as the file."""
+    for leftover in folder.glob(f".{name}.*.partial*"):
+        leftover.unlink(missing_ok=True)
 
 
 def take_copy(remote: Remote) -> Path | None:

@@ -19,7 +19,7 @@ from workflow_scripts.configuration.download_source import DownloadSource
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.core.files import hold_lock, read_note, refuse_links, require_space, write_atomically, write_json
 from workflow_scripts.core.validation import parse
-from workflow_scripts.sources.download import check_file, download, print_note, take_copy
+from workflow_scripts.sources.download import check_file, download, print_note, remove_partials, take_copy
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
 
@@ -73,11 +73,12 @@ def fetch_files(
     missing = [remote for remote in needed if not _is_done(remote, root)]
     for remote in missing:
         _check_copies(remote, settings.sources)
+        _remove_leftovers(remote, archives)
     require_space(root, _required_bytes(missing, archives, keep=settings.keep_archives))
     for remote in missing:
         for place in (_note(remote, root), root / remote.destination):
             refuse_links(place, below=data)
-        with _wait_for_lock(archives / f"{remote.name}.lock", name=f"{remote.name} in {root}", pause=pause):
+        with _wait_for_lock(_lock(remote, archives), name=f"{remote.name} in {root}", pause=pause):
             if not _is_done(remote, root):
                 is_own = any(own.name == remote.name for own in remotes.values())  # a larger archive has more clips
                 _fetch(remote, root, keep=settings.keep_archives, clips=clips if is_own else None)
@@ -88,8 +89,7 @@ def _fetch(remote: Remote, root: Path, *, keep: bool, clips: float | None) -> No
     target.mkdir(parents=True, exist_ok=True)
     path = take_copy(remote) or download(remote, archives if remote.unpack else target)
     if remote.unpack:
-        scratch = archives / f"{remote.name}.unpacked"  # of its own: other archives may be unpacked to the same target
-        entries = unpack(path, target, scratch=scratch, clips=clips)
+        entries = unpack(path, target, scratch=_scratch(remote, archives), clips=clips)
         write_json(_note(remote, root), {"digest": remote.identity, "entries": entries})
         if path.parent == archives and not keep:
             path.unlink()
@@ -138,8 +138,25 @@ def _required_bytes(remotes: Sequence[Remote], archives: Path, *, keep: bool) ->
 
 def _archive_bytes(remote: Remote, archives: Path) -> int:
     """Return the bytes that an archive takes beyond what is there; one in parts is there twice while it is joined."""
-    received = sum(path.stat().st_size for path in archives.glob(f"{remote.name}*") if path.is_file())
+    places = [archives / name for file in (remote, *remote.parts) for name in (file.name, f"{file.name}.part")]
+    received = sum(path.stat().st_size for path in places if path.is_file())
     return max(0, (remote.bytes or 0) * (2 if remote.parts and not remote.mirrors else 1) - received)
+
+
+def _remove_leftovers(remote: Remote, archives: Path) -> None:
+    """Remove what killed jobs left of an archive, which takes room, unless another job is at it."""
+    with contextlib.suppress(TemporaryError), hold_lock(_lock(remote, archives), name=remote.name):
+        shutil.rmtree(_scratch(remote, archives), ignore_errors=True)
+        remove_partials(remote.name, archives)
+
+
+def _lock(remote: Remote, archives: Path) -> Path:
+    return archives / f"{remote.name}.lock"
+
+
+def _scratch(remote: Remote, archives: Path) -> Path:
+    """Return a folder of the archive's own: others may be unpacked to the same target."""
+    return archives / f"{remote.name}.unpacked"
 
 
 def _note(remote: Remote, root: Path) -> Path:

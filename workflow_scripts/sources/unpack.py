@@ -123,8 +123,8 @@ def unpack(archive: Path, target: Path, *, scratch: Path | None = None, clips: f
         allowed_members=_limit_members(size, clips),
     )
     target.mkdir(parents=True, exist_ok=True)
-    require_space(target, size)
     with make_scratch_folder(scratch or target.with_name(f".{target.name}.unpacked")) as temporary:
+        require_space(target, size)
         try:
             for member in _read_members(archive, temporary, guard):
                 _write_member(member, temporary, guard)
