@@ -129,9 +129,19 @@ def test_only_gpus_compile_by_default():
     assert [should_compile(choice, gpu) for choice in ("auto", True, False)] == [True, True, False]
 
 
-def test_a_cpu_uses_bf16_only_on_request():
+@pytest.mark.parametrize(
+    ("capabilities", "automatic"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx512_f": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_cpu_uses_bf16_if_it_has_instructions_for_it_or_on_request(monkeypatch, capabilities, automatic):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     cpu = torch.device("cpu")
-    assert autocast_type("auto", cpu) is None
+    assert autocast_type("auto", cpu) is automatic
     assert autocast_type("float32", cpu) is None
     assert autocast_type("bf16", cpu) is torch.bfloat16
 

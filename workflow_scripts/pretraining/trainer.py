@@ -118,6 +118,8 @@ class Trainer:
         """
         for line in self.sampler.describe_short(validation=bool(self._validation)):
             self._print(line)
+        if self.recipe.precision == "auto" and self.autocast_type is not None:
+            self._print("computing in bf16, for which this processor has instructions (precision: float32 prevents it)")
         saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
         if saved is None:
             self._calibrate()
