@@ -145,7 +145,7 @@ def test_the_numbers_of_the_figure_and_its_words_can_be_unfolded(results: Result
     assert "OpenMIC (twin): PASE, supervised" not in in_words  # that cell is missing
     assert "OpenMIC (twin): PASE, frozen 5" in in_words
     assert numbers.count("<tr>") == 1 + 10
-    assert "In every row: metric: macro_f1; unit: %" in re.sub(r"\s+", " ", numbers)
+    assert "In every row: metric: macro F1; unit: %" in re.sub(r"\s+", " ", numbers)
     assert "<td>not run</td>" in numbers
 
 

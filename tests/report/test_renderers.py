@@ -123,6 +123,8 @@ def test_tied_is_marked_in_every_format(table: Table) -> None:
     shown = replace(table, rows=rows)
     assert f"{text} †" in renderers.markdown(shown)
     assert rf"{escapes.latex(text)}$\dagger$" in renderers.latex(shown)
+    meanings = r"; $\star$ highest mean of the column; $\dagger$ not significantly different from the highest}"
+    assert meanings in next(line for line in renderers.latex(shown).splitlines() if line.startswith(r"\caption"))
     html = re.escape(str(renderers.unbroken(text)))
     assert re.search(rf"{html}<abbr title=\"not significantly different[^>]*>†", renderers.html(shown))
     assert f"{text} †" in terminal(shown)

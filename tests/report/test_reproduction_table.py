@@ -254,10 +254,10 @@ def test_the_report_shows_first_what_was_run(real: Results) -> None:
     page = str(reproduction_render.section(build_reproduction(real)))
     top, rest = page.split("What was not run")
     assert "agrees (margin" in top
-    folded = re.findall(r"<details>\s*<summary>([^<(]*)", top)
+    folded = re.findall(r"<details data-print>\s*<summary>([^<(]*)", top)
     assert [text.strip() for text in folded] == ["Data and settings", "How to read this"]
     assert 'class="missing"' not in top
-    assert rest.count("<details>") == 3
+    assert rest.count("<details data-print>") == 3
 
 
 def test_results_come_first_then_claims_then_settings_that_differ(real: Results) -> None:

@@ -59,7 +59,7 @@ def format_figure(
 ) -> PrintedFigure:
     """Return a study's figure from the file that `draw` wrote, with its numbers."""
     fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
-    shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
+    shared = [(str(name), _name(str(name), numbers[name].iloc[0])) for name in fixed if len(numbers)]
     lists = [name for name in numbers.columns if name in plotting.NUMBER_LISTS]
     varying = numbers.drop(columns=["study", *{*fixed, *lists}])
     spare = _spare_columns(list(map(str, varying.columns)))
@@ -101,6 +101,14 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}".replace("-", number_format.MINUS)
     return str(value)
+
+
+def _name(column: str, value: object) -> str:
+    """Format a value; levels and metrics have their labels."""
+    text = _text(value)
+    if column == "metric":
+        return number_format.measure(text).name
+    return labels.name(text) if column in FACTORS and text else text
 
 
 def draw_inline(

@@ -264,9 +264,18 @@ def _tex_results(table: Table, place: int) -> str:
         columns="l" * stub + "r" * (len(table.columns) + counts),
         header=_tex_headings(table),
         blocks=[methods, floors, under],
-        caption=tex(table.caption),
+        caption=tex(table.caption) + _explain_marks([*methods, *floors, *under]),
         label=f"tab:{table.study}" + (f"-{place + 1}" if place else ""),
     )
+
+
+def _explain_marks(rows: Sequence[Sequence[str]]) -> str:
+    """Return the meaning of the marks in a table's LaTeX, as the end of its caption."""
+    words = {MARKS[rank]: meaning for rank, meaning in RANK_WORDS.items()}
+    words |= {ON_TRAINING_DATA: "on data that others trained the encoder on"}
+    text = "\n".join(itertools.chain.from_iterable(rows))
+    present = [f"{tex(mark)} {meaning}" for mark, meaning in words.items() if tex(mark) in text]
+    return "".join(f"; {part}" for part in present)
 
 
 def _tex_headings(table: Table) -> str:
