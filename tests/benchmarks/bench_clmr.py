@@ -91,7 +91,6 @@ def build_trainer(folder: Path, *, batch: int) -> Trainer:
             "optimiser": "auto",
             "weight_decay": 1e-6,
             "validation_batches": 0,
-            "precision": "float32",  # as the plain loop
             "compile": False,
         },
         "seed": 0,

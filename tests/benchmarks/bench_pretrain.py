@@ -62,7 +62,6 @@ class Bench:
                 "schedule": "poly",
                 "validation_batches": 0,
                 "calibration_batches": 1,
-                "precision": "float32",  # as the plain loop
                 "compile": False,  # compilation would take most of such a short run
                 **recipe,
             },

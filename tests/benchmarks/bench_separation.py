@@ -185,7 +185,6 @@ def _time_pretraining(arguments: argparse.Namespace, folder: Path, *, batch: int
             "schedule": "poly",
             "validation_batches": 0,
             "calibration_batches": 1,
-            "precision": "float32",  # as the plain loop
             "compile": False,
         },
         "seed": 0,

@@ -159,7 +159,6 @@ def training(scale: Scale, folder: Path) -> Iterator[Row]:
             "schedule": "constant",
             "validation_batches": 0,
             "calibration_batches": 1,
-            "precision": "float32",  # as the plain loop
             "compile": False,  # takes longer than the steps
         }
         config = {

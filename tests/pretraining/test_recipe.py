@@ -8,7 +8,7 @@ import torch
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
-from workflow_scripts.pretraining.device import autocast_type, should_compile
+from workflow_scripts.pretraining.device import autocast_type, cpu_has_bf16, should_compile
 
 #: numbers that every recipe must state
 STATED = {
@@ -130,18 +130,19 @@ def test_only_gpus_compile_by_default():
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "automatic"),
+    ("capabilities", "has_bf16"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
-        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": False, "avx512_f": True}, None),
-        ({}, None),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx512_bf16": False, "avx512_f": True}, False),
+        ({}, False),
     ],
 )
-def test_a_cpu_uses_bf16_if_it_has_instructions_for_it_or_on_request(monkeypatch, capabilities, automatic):
+def test_a_cpu_uses_bf16_only_on_request(monkeypatch, capabilities, has_bf16):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     cpu = torch.device("cpu")
-    assert autocast_type("auto", cpu) is automatic
+    assert cpu_has_bf16() == has_bf16
+    assert autocast_type("auto", cpu) is None
     assert autocast_type("float32", cpu) is None
     assert autocast_type("bf16", cpu) is torch.bfloat16
 

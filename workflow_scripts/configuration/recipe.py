@@ -71,7 +71,7 @@ class Recipe(StrictModel):
     calibration_batches: int = Field(20, ge=1)
     """training batches for the targets' statistics (PASE code, make_trainset_statistics.py: 20)"""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """precision; auto: bf16 on GPUs and CPUs that have instructions for it, else float32; the record states which"""
+    """precision; auto: bf16 on GPUs that have it, else float32; on CPUs with instructions for bf16 the log names it"""
     accumulate: int = Field(1, ge=1)
     """parts of a batch that are computed one after the other, to need less memory; batch normalisation sees one part
     (of all processes), and workers that compare clips take their negatives from it"""

@@ -76,8 +76,7 @@ class TrialModel(nn.Module, ABC):
         self.seed = int(trial_seeds.make_rng("encoder", trial).integers(2**31))
         self.encoder = cell.build_encoder(self.seed)
         check_sample_rate(self.encoder, cell.corpus)
-        # on CPUs in float32, so that scores do not depend on the kind of processor
-        self.precision = autocast_type("auto" if cell.device.type == "cuda" else "float32", cell.device)
+        self.precision = autocast_type("auto", cell.device)
         # whether a gradient other than 0 has; a head on maps also learns on the bare spectrogram, which learns nothing
         self.reaches_encoder = cell.build_maps_head is not None
 

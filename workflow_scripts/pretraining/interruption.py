@@ -22,6 +22,11 @@ class Interruption:
     """Context in which a stop signal is recorded instead of ending the process.
 
     `requested` is the name of the signal, or None, as of the last `synchronize`: all processes stop or none.
+
+    The thread that enters, and threads that start within, block the signals, which stay pending until `synchronize`
+    asks for them. A handler would run on the stack of a thread that computes, and native code was seen to keep data
+    where it runs: after one in ten signals weights were not finite, or the heap was damaged. Threads that are older may
+    still receive a signal, so enter before tensors are computed.
     """
 
     def __init__(self) -> None:
@@ -29,24 +34,34 @@ class Interruption:
         self.requested: str | None = None
         self._received = 0  # number of the signal; 0: none
         self._previous_handlers: dict[int, object] = {}
+        self._previous_mask: set[int] = set()
 
     def __enter__(self) -> Interruption:
-        """Install the signal handlers (only the main thread can)."""
+        """Install the signal handlers (only the main thread can), and block the signals."""
         if threading.current_thread() is threading.main_thread():
             self._previous_handlers = {number: signal.signal(number, self._record) for number in STOP_SIGNALS}
+        self._previous_mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Restore the previous handlers."""
+        """Restore the previous handlers, and unblock the signals, without those that were recorded."""
+        self._take_pending()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._previous_mask)
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def synchronize(self) -> None:
         """Share the signals received by any process; every process must call this at the same point."""
+        self._take_pending()
         number = distributed.all_reduce_max(self._received)
         self.requested = signal.Signals(number).name if number else None
+
+    def _take_pending(self) -> None:
+        """Record the signals that are pending, and take them from the process."""
+        for number in signal.sigpending() & set(STOP_SIGNALS):
+            self._received = signal.sigwait([number])
 
     def _record(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal passes it
         self._received = number

@@ -27,7 +27,7 @@ from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
 from workflow_scripts.pretraining import distributed, optimizers
 from workflow_scripts.pretraining.crop_sampler import CropIndex, CropSampler, Purpose, seed_for
 from workflow_scripts.pretraining.data_loader import BatchLoader, split_batch
-from workflow_scripts.pretraining.device import CompiledModule, autocast_type, should_compile
+from workflow_scripts.pretraining.device import CompiledModule, autocast_type, cpu_has_bf16, should_compile
 from workflow_scripts.pretraining.interruption import InterruptedRunError, Interruption
 from workflow_scripts.pretraining.loss_log import LossLog, LossReader
 from workflow_scripts.pretraining.throughput import StepTimer, Throughput, count_flops
@@ -118,16 +118,16 @@ class Trainer:
         """
         for line in self.sampler.describe_short(validation=bool(self._validation)):
             self._print(line)
-        if self.recipe.precision == "auto" and self.autocast_type is not None:
-            self._print("computing in bf16, for which this processor has instructions (precision: float32 prevents it)")
-        saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
-        if saved is None:
-            self._calibrate()
-        else:
-            self.load_state(saved)
-        distributed.broadcast_parameters(self._modules.values())
-        last = self.steps if epochs is None else min(self.steps, epochs * self.steps_per_epoch)
+        if self.recipe.precision == "auto" and self.device.type == "cpu" and cpu_has_bf16():
+            self._print("computing in float32; on this processor, precision: bf16 in the recipe may take half of the time")
         with Interruption() as interruption:
+            saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
+            if saved is None:
+                self._calibrate()
+            else:
+                self.load_state(saved)
+            distributed.broadcast_parameters(self._modules.values())
+            last = self.steps if epochs is None else min(self.steps, epochs * self.steps_per_epoch)
             while self._steps_done < last:
                 self._train_to_end_of_epoch(interruption)
         return TrainingResult(
