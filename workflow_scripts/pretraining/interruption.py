@@ -24,9 +24,9 @@ class Interruption:
     `requested` is the name of the signal, or None, as of the last `synchronize`: all processes stop or none.
 
     The thread that enters, and threads that start within, block the signals, which stay pending until `synchronize`
-    asks for them. A handler would run on the stack of a thread that computes, and native code was seen to keep data
-    where it runs: after one in ten signals weights were not finite, or the heap was damaged. Threads that are older may
-    still receive a signal, so enter before tensors are computed.
+    asks for them: a handler would run on the stack of a thread that computes. With handlers, about one stop in ten
+    ended with weights that were not finite or a damaged heap (torch 2.11, AVX-512; the native code at fault is not
+    known). Threads that are older may still receive a signal, so enter before tensors are computed.
     """
 
     def __init__(self) -> None:

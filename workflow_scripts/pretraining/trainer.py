@@ -119,7 +119,9 @@ class Trainer:
         for line in self.sampler.describe_short(validation=bool(self._validation)):
             self._print(line)
         if self.recipe.precision == "auto" and self.device.type == "cpu" and cpu_has_bf16():
-            self._print("computing in float32; on this processor, precision: bf16 in the recipe may take half of the time")
+            self._print(
+                "computing in float32; on this processor, precision: bf16 in the recipe may take half of the time"
+            )
         with Interruption() as interruption:
             saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
             if saved is None:
