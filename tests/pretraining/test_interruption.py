@@ -5,21 +5,44 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
+from tests import processes
 from workflow_scripts.pretraining.interruption import STOP_SIGNALS, Interruption
 
 
-@pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_a_signal_is_pending_until_it_is_asked_for(number):
+def assert_pending_until_asked(number: int) -> None:
+    """Receive a signal within an interruption, and assert when it is pending and when recorded."""
     with Interruption() as interruption:
         os.kill(os.getpid(), number)
-        assert number in signal.sigpending()  # so no handler has run on the stack of this thread
+        assert number in signal.sigpending(), "no handler has run on the stack of this thread"
         assert interruption.requested is None
         interruption.synchronize()
         assert interruption.requested == signal.Signals(number).name
         assert number not in signal.sigpending()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_is_pending_until_it_is_asked_for(number, tmp_path):
+    # In a process of its own, as jobs are: threads of earlier tests would receive the signal in this one.
+    process = processes.start(assert_pending_until_asked, int(number), log=tmp_path / "log")
+    assert processes.exit_codes([process]) == [0], (tmp_path / "log").read_text()
+
+
+def test_a_signal_that_an_older_thread_receives_is_recorded_too():
+    ended = threading.Event()
+    older = threading.Thread(target=ended.wait)
+    older.start()
+    with Interruption() as interruption:
+        signal.pthread_kill(older.ident, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while interruption.requested is None and time.monotonic() < deadline:
+            interruption.synchronize()
+        assert interruption.requested == "SIGTERM"
+    ended.set()
+    older.join()
 
 
 def test_threads_that_start_within_do_not_receive_the_signals():
