@@ -20,11 +20,14 @@ run: $(if $(CONFIG),$(VENV)/installed) ## run a config: make run CONFIG=config/d
 	$(if $(CONFIG),,$(error prelude: name a config: make run CONFIG=config/demo.yaml))
 	$(BIN)/snakemake $(ARGS) --profile $(PROFILE) --configfile $(CONFIG) --quiet rules
 
-# A second thread trains a network as narrow as the demo's only 1.2 times as fast: other jobs use the other half of the cores.
-PRETRAINING_THREADS = $(shell $(PYTHON) -c "import os; print(max(1, (os.cpu_count() or 1) // 2))")
+# A second thread trains a network as narrow as the demo's only 1.2 times as fast, so pre-training starts first, with half
+# of the cores, and other jobs use the rest.
+SHARES = $(shell $(PYTHON) -c "import os; half = max(1, (os.cpu_count() or 1) // 2); \
+	print(*(f'{rule}={half}' for rule in ('acquire', 'prepare', 'audit', 'extract', 'pretrain')))")
 
 demo: $(VENV)/installed ## run the whole path on synthetic data and show the tables
-	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --set-threads pretrain=$(PRETRAINING_THREADS) --quiet rules
+	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --set-threads $(SHARES) \
+		--prioritize pretrain_all --quiet rules
 	$(BIN)/python -m workflow_scripts.show --manifest results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
 
 test: $(VENV)/installed ## run all tests

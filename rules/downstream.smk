@@ -184,6 +184,7 @@ rule evaluate_encoder:
         record="<results>/evaluations/<run>/<cell_with_encoder>/record.json",
     log:
         "<logs>/evaluate/<run>/<cell_with_encoder>.log",
+    priority: 1  # before short jobs, so that it is not the last one, alone
     threads: 1  # with small data sets, several jobs use cores better than several threads of one job
     resources:
         gpu=GPU,

@@ -95,6 +95,13 @@ rule pretrain:
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
 
 
+# A target of its own, so that `--prioritize pretrain_all` starts the longest chains of jobs first.
+rule pretrain_all:
+    input:
+        [PLAN.layout.encoder(run) for run in PLAN.pretrained_runs],
+    localrule: True
+
+
 rule evaluate_separation:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, run_of(wildcards)),
