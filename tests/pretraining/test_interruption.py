@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 
 import pytest
 
@@ -31,20 +30,6 @@ def test_a_signal_is_pending_until_it_is_asked_for(number, tmp_path):
     assert processes.exit_codes([process]) == [0], (tmp_path / "log").read_text()
 
 
-def test_a_signal_that_an_older_thread_receives_is_recorded_too():
-    ended = threading.Event()
-    older = threading.Thread(target=ended.wait)
-    older.start()
-    with Interruption() as interruption:
-        signal.pthread_kill(older.ident, signal.SIGTERM)
-        deadline = time.monotonic() + 60
-        while interruption.requested is None and time.monotonic() < deadline:
-            interruption.synchronize()
-        assert interruption.requested == "SIGTERM"
-    ended.set()
-    older.join()
-
-
 def test_threads_that_start_within_do_not_receive_the_signals():
     masks = []
     with Interruption():
@@ -54,10 +39,16 @@ def test_threads_that_start_within_do_not_receive_the_signals():
     assert set(STOP_SIGNALS) <= masks[0]
 
 
-def test_handlers_and_blocked_signals_are_as_before_and_a_signal_of_the_last_step_ends_nothing():
+def assert_all_as_before() -> None:
+    """Receive a signal at the end of an interruption, and assert that handlers and blocked signals are as before."""
     handlers = [signal.getsignal(number) for number in STOP_SIGNALS]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with Interruption():
         os.kill(os.getpid(), signal.SIGTERM)
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == handlers
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+
+
+def test_handlers_and_blocked_signals_are_as_before_and_a_signal_of_the_last_step_ends_nothing(tmp_path):
+    process = processes.start(assert_all_as_before, log=tmp_path / "log")
+    assert processes.exit_codes([process]) == [0], (tmp_path / "log").read_text()
