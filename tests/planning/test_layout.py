@@ -58,7 +58,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         snakefile=Path("Snakefile"),
     )._workflow.rules
     files = {rule.name: [list(map(str, rule.output)), list(map(str, rule.log))] for rule in rules}
-    (inputs,) = [list(map(str, rule.input)) for rule in rules if rule.name == "acquire_all"]
+    inputs = {rule.name: list(map(str, rule.input)) for rule in rules if rule.name in ("acquire_all", "pretrain_all")}
     marks = {
         str(output): [mark.category, mark.htmlindex, Path(mark.caption.get_path_or_uri(secret_free=True)).is_file()]
         for rule in rules for output in rule.output if (mark := output.flags.get("report"))
@@ -143,8 +143,8 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], list[str], dict[str, list], list[str]]:
-    """Outputs and logs of all rules, the inputs of `acquire_all`, and marks of outputs for Snakemake's own report.
+def workflow() -> tuple[dict[str, tuple[list[str], list[str]]], dict[str, list[str]], dict[str, list], list[str]]:
+    """Outputs and logs of all rules, the inputs of targets, and marks of outputs for Snakemake's own report.
 
     The last are the rules with the memory that was stated for frozen evaluations.
     """
@@ -192,7 +192,14 @@ def test_rules_of_the_same_work_take_the_resources_of_the_first(workflow) -> Non
 
 def test_one_target_fetches_all_that_needs_the_network_and_no_twin_or_copy(workflow) -> None:
     downloaded = ("musdb18", "magnatagatune_filtered")
-    assert workflow[1] == [LAYOUT.acquisition_record(name) for name in sorted(downloaded)]
+    assert workflow[1]["acquire_all"] == [LAYOUT.acquisition_record(name) for name in sorted(downloaded)]
+
+
+def test_one_target_is_all_encoders_that_are_trained_and_no_untrained_or_imported_one(workflow) -> None:
+    encoders = workflow[1]["pretrain_all"]
+    assert len(encoders) == len(set(encoders)) > 0
+    corpora = {Path(file).relative_to("results/pretrained").parts[0] for file in encoders}
+    assert corpora == {"musdb18"}, "the study trains U-Nets on MUSDB18, beside untrained ones"
 
 
 def test_the_report_of_snakemake_has_all_pages_tables_comparisons_and_figures_with_captions(workflow) -> None:

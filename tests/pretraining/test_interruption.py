@@ -16,7 +16,7 @@ def assert_pending_until_asked(number: int) -> None:
     """Receive a signal within an interruption, and assert when it is pending and when recorded."""
     with Interruption() as interruption:
         os.kill(os.getpid(), number)
-        assert number in signal.sigpending(), "no handler has run on the stack of this thread"
+        assert number in signal.sigpending(), "a handler has run on the stack of this thread"
         assert interruption.requested is None
         interruption.synchronize()
         assert interruption.requested == signal.Signals(number).name
