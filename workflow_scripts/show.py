@@ -15,7 +15,8 @@ from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import Study, read_manifest
-from workflow_scripts.report import failures, labels, renderers, study_table
+from workflow_scripts.report import failures, labels, study_table
+from workflow_scripts.report.renderers import terminal
 from workflow_scripts.statistics.tables.schema import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _print_table(study: Study, numbers: Mapping[str, pd.DataFrame], console: PlainConsole) -> None:
-    renderers.terminal(study_table.build(study, numbers), console)
+    terminal.show(study_table.build(study, numbers), console)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from rich.console import Console
 from tests.corpora import write_corpus
 from tests.report.aggregated_study import build_table
 from tests.synthetic_results import Results, factors
-from workflow_scripts.report import renderers
 from workflow_scripts.report.class_notes import describe_classes
+from workflow_scripts.report.renderers import terminal
 
 Counts = tuple[int, int, int]  # training clips, test clips, observed test clips
 
@@ -87,5 +87,5 @@ def test_the_classes_of_the_prepared_data_are_noted_below_the_table_and_on_the_t
     note = "OpenMIC: 4 test clips for 4 classes: 1 each; single clips decide how well a class does."
     assert note in table.notes
     console = Console(record=True, width=200)
-    renderers.terminal(table, console)
+    terminal.show(table, console)
     assert note in console.export_text()

@@ -10,8 +10,9 @@ from tests.records import seal
 from tests.report.aggregated_study import build_table, statistics
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report import number_format, renderers
+from workflow_scripts.report import number_format, table_text
 from workflow_scripts.report.notes import TWIN_WARNING
+from workflow_scripts.report.renderers import latex, markdown
 from workflow_scripts.report.study_table import tidy
 from workflow_scripts.statistics.tables.schema import read_tables
 
@@ -59,7 +60,7 @@ def test_deviations_stand_beside_the_numbers_of_a_study_that_prints_them(tmp_pat
 
 def entry_texts(results: Results) -> list[str]:
     table = build_table(results)
-    return [renderers.entry_text(row.entries[0], table.columns[0].measure) for row in table.rows]
+    return [table_text.entry_text(row.entries[0], table.columns[0].measure) for row in table.rows]
 
 
 def test_twin_numbers_carry_their_warning_and_real_ones_do_not(tmp_path: Path) -> None:
@@ -179,11 +180,11 @@ def test_a_number_on_data_that_others_trained_the_encoder_on_is_marked(tmp_path:
         (row.label, column.label)
         for row in table.rows
         for entry, column in zip(row.entries, table.columns, strict=True)
-        if renderers.entry_text(entry, column.measure).endswith(" ‡")
+        if table_text.entry_text(entry, column.measure).endswith(" ‡")
     }
     assert marked == {("PASE, frozen", "FMA small"), ("PASE, fine-tuned", "FMA small")}
-    assert "‡" in renderers.markdown(table)
-    assert "$\\ddagger$" in renderers.latex(table)
+    assert "‡" in markdown.render(table)
+    assert "$\\ddagger$" in latex.render(table)
     rows = tidy(results.read().studies[0], read_tables(statistics(results))["entries"])
     assert set(rows["trained_on"]) == {"fma, msd", ""}
     assert set(rows["tested_on_training_data"]) == {"yes", "no", ""}
@@ -310,7 +311,7 @@ def test_the_reason_of_a_failure_is_in_the_notes_and_in_short_in_the_cell(tmp_pa
     reason = "failed: pretrain: the GPU has 2 GB and 3 are needed: take a smaller batch"
     assert f"PASE, frozen, OpenMIC: {reason}." in table.notes
     assert "1 number of 10 is missing; the table gives the reason in each place." in table.notes
-    assert renderers.entry_text(table.rows[1].entries[0], table.measures[0]) == "failed"
+    assert table_text.entry_text(table.rows[1].entries[0], table.measures[0]) == "failed"
 
 
 def in_two_metrics(folder: Path) -> Results:

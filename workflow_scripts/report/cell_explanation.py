@@ -17,7 +17,7 @@ from workflow_scripts.core.checksums import FindRecord
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.added_results import read_origin
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study
-from workflow_scripts.report import labels, number_format, renderers, status
+from workflow_scripts.report import labels, number_format, status, table_text
 from workflow_scripts.report.status import JobStatus
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.failure_reasons import missing_reason
@@ -118,10 +118,10 @@ def print_numbers(studies: Iterable[tuple[Study, Table]]) -> dict[tuple[str, ...
     for study, table in studies:
         for row in table.rows:
             for column, entry in zip(table.columns, row.entries, strict=True):
-                errors = renderers.std_errors_text(entry, column.measure)
+                errors = table_text.std_errors_text(entry, column.measure)
                 remarks = (
                     f"standard errors: {errors}" if errors else "",
-                    renderers.RANK_WORDS.get(entry.rank, ""),
+                    table_text.RANK_WORDS.get(entry.rank, ""),
                     entry.reason,
                 )
                 numbers.setdefault(entry.method, []).append(
@@ -129,7 +129,7 @@ def print_numbers(studies: Iterable[tuple[Study, Table]]) -> dict[tuple[str, ...
                         study=study,
                         row=row.label,
                         column=column.heading,
-                        number=renderers.entry_text(entry, column.measure),
+                        number=table_text.entry_text(entry, column.measure),
                         remarks=tuple(filter(None, remarks)),
                     )
                 )

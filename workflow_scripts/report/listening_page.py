@@ -17,7 +17,7 @@ import numpy as np
 from workflow_scripts.core import escapes
 from workflow_scripts.core.files import write_text
 from workflow_scripts.report import datatables
-from workflow_scripts.report.renderers import environment
+from workflow_scripts.report.renderers.html import environment
 
 DATA_FILES = ("templates/listening.html.j2", "templates/listening.css", "templates/listening.js")
 ASSETS = tuple(Path(__file__).parent / name for name in DATA_FILES[1:])

@@ -9,7 +9,8 @@ from workflow_scripts.core.escapes import latex_document
 from workflow_scripts.core.escapes import markdown as md
 from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels
-from workflow_scripts.report.renderers import environment, markdown_table
+from workflow_scripts.report.renderers.html import environment
+from workflow_scripts.report.renderers.markdown import align
 from workflow_scripts.report.reproduction_table import FACTS, HEADINGS, TITLE, Line, Reproduction, System
 
 #: share of the line width of each LaTeX column; the longest texts get most
@@ -31,7 +32,7 @@ def markdown(reproduction: Reproduction) -> str:
 
 def _markdown_lines(lines: tuple[Line, ...]) -> str:
     cells = [["<br>".join(filter(None, map(md, cell))) for cell in line.cells] for line in lines]
-    return markdown_table(list(HEADINGS), cells, texts=len(HEADINGS))
+    return align(list(HEADINGS), cells, texts=len(HEADINGS))
 
 
 def latex(reproduction: Reproduction) -> str:

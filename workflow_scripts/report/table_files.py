@@ -7,11 +7,12 @@ from functools import partial
 
 import pandas as pd
 
+from workflow_scripts.core import escapes
 from workflow_scripts.core.csv_files import csv_text
-from workflow_scripts.core.escapes import attribute, html, latex, latex_document, markdown, markdown_line
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import failures, renderers, study_table
+from workflow_scripts.report import failures, study_table
 from workflow_scripts.report.failures import Failure
+from workflow_scripts.report.renderers import html, latex, markdown
 from workflow_scripts.report.study_table import Table
 
 LATEX = "latex"  # folder of the comparisons, secondary tables and notes of each study
@@ -21,9 +22,9 @@ TEXTS: Mapping[str, Callable[[Study, Mapping[str, pd.DataFrame], Table], str]] =
     "_comparisons.csv": lambda study, numbers, table: csv_text(
         study_table.tidy_comparisons(study, numbers["comparisons"], table)
     ),
-    ".md": lambda study, numbers, table: renderers.markdown(table),  # noqa: ARG005
-    ".tex": lambda study, numbers, table: renderers.latex(table),  # noqa: ARG005
-    ".html": lambda study, numbers, table: renderers.html(table),  # noqa: ARG005
+    ".md": lambda study, numbers, table: markdown.render(table),  # noqa: ARG005
+    ".tex": lambda study, numbers, table: latex.render(table),  # noqa: ARG005
+    ".html": lambda study, numbers, table: html.render(table),  # noqa: ARG005
 }
 
 
@@ -39,7 +40,7 @@ def write_texts(study: Study, numbers: Mapping[str, pd.DataFrame], table: Table 
         )
         texts[name] = _text_of_failure(study, text, ending=ending) if isinstance(text, Failure) else text
     if not isinstance(table, Failure):
-        parts = failures.attempt(partial(renderers.latex_files, table), name=f"the LaTeX of {study.name}")
+        parts = failures.attempt(partial(latex.render_parts, table), name=f"the LaTeX of {study.name}")
         texts |= {} if isinstance(parts, Failure) else {f"{LATEX}/{study.name}/{key}": parts[key] for key in parts}
     return texts
 
@@ -48,9 +49,9 @@ def _text_of_failure(study: Study, failure: Failure, *, ending: str) -> str:
     """Return the file in place of one that failed."""
     sentence = f"The table could not be produced: {failure.reason}"
     if ending == ".md":
-        return f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n"
+        return f"# {escapes.markdown(study.title)}\n\n{escapes.markdown_line(sentence)}\n"
     if ending == ".tex":
-        return latex_document(f"{latex(sentence)}\n")
+        return escapes.latex_document(f"{escapes.latex(sentence)}\n")
     if ending == ".html":
-        return f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n"
+        return f"<!doctype html>\n<title>{escapes.attribute(study.title)}</title>\n<p>{escapes.html(sentence)}</p>\n"
     return csv_text(failures.numbers(study.name, failure))

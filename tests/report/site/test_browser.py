@@ -12,7 +12,7 @@ from tests.browser import hidden_width, open_page, run_browser, serious_faults
 from tests.report.site.composed_site import compose_site, store_curves
 from tests.synthetic_results import full
 from workflow_scripts import draw
-from workflow_scripts.report.renderers import TEMPLATES
+from workflow_scripts.report.renderers.html import TEMPLATES
 
 WIDTHS = (1300, 1000, 390)
 #: one page of each kind; all cells have the same template

@@ -18,11 +18,12 @@ from workflow_scripts.planning.added_results import read_origin
 from workflow_scripts.planning.attempts import Attempts, read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study
-from workflow_scripts.report import costs, failures, renderers, status, study_table
+from workflow_scripts.report import costs, failures, status, study_table
 from workflow_scripts.report.cell_explanation import PrintedNumber, StoredTrials, print_numbers
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.figure_inputs import Statistics
 from workflow_scripts.report.labels import TWIN
+from workflow_scripts.report.renderers import html
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import MISSING, read_table
@@ -121,7 +122,7 @@ class ReportInputs:
         """Return the table of a study, after a trial rendering: one that fails must not end the site."""
         failures.require_computed(study.name, self.statistics.folder)
         table = study_table.build(study, self.statistics.tables)
-        renderers.html(table)
+        html.render(table)
         return table
 
     @functools.cached_property

@@ -12,15 +12,15 @@ import pandas as pd
 
 from workflow_scripts.levels.factors import NONE
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, number_format, renderers
+from workflow_scripts.report import labels, number_format, table_text
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.number_format import Measure
-from workflow_scripts.report.renderers import RANK_WORDS
 from workflow_scripts.report.secondary_tables import unique_sources
 from workflow_scripts.report.site import studies
 from workflow_scripts.report.site.cell_links import CellLinks
 from workflow_scripts.report.site.inputs import ReportInputs
 from workflow_scripts.report.study_table import PrintedEntry
+from workflow_scripts.report.table_text import RANK_WORDS
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, RANKED_FACTORS
 
 #: factors that name a pre-training only if methods differ in them; workers always do
@@ -196,7 +196,7 @@ class _Layout:
         """Return a number as printed."""
         entry = replace(self.printed[_entry_key(record)], deviation=math.nan)
         path = self.links.get(entry.method, "")
-        score = Score(entry=entry, text=renderers.entry_text(entry, column.measure), path=path)
+        score = Score(entry=entry, text=table_text.entry_text(entry, column.measure), path=path)
         if entry.mean is None:
             return score
         is_marked = entry.rank and record["study"] == column.marked_in

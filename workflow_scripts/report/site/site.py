@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.core.files import name_full_disk
 from workflow_scripts.report import datatables
-from workflow_scripts.report.renderers import TEMPLATES, environment
+from workflow_scripts.report.renderers.html import TEMPLATES, environment
 from workflow_scripts.report.site import (
     cells,
     columns,
