@@ -45,7 +45,7 @@ GIGABYTE = 1e9
 GPU = "cuda"  # begins the name of a device that is one
 NO_RECORDS = (
     "No records of finished jobs, so no hours: first `make run CONFIG=config/pilot.yaml` (docs/paper-scale.md), then "
-    "add --records results/pilot; results/reference/medium_cpu, which ships, has a few stages on two CPU cores."
+    "add --records results/pilot; results/reference/real_recordings, which ships, has a few stages on two CPU cores."
 )
 NOTES = (
     "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "

@@ -125,3 +125,19 @@ def test_too_little_audio_is_a_clear_error():
 def test_impossible_options_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         registry.options(cpc, bad)
+
+
+@pytest.mark.parametrize("gain", [0.001, 0.1, 10.0])
+def test_the_level_of_scaled_input_does_not_matter(gain):
+    torch.manual_seed(0)
+    audio = torch.randn(2, 4800)
+    scaled, plain = (cpc.build(cpc.Options(width=0.1, normalise=value)).eval() for value in (True, False))
+    with torch.no_grad():
+        torch.testing.assert_close(scaled(gain * audio), scaled(audio))
+        assert not torch.allclose(plain(gain * audio), plain(audio))
+
+
+def test_silence_stays_silent_when_input_is_scaled():
+    encoder = cpc.build(cpc.Options(**SMALL, normalise=True)).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(torch.zeros(1, 4800)), encoder(torch.full((1, 4800), 1e-9)))

@@ -35,6 +35,9 @@ class Options(LevelOptions):
     pooled: Literal["context", "both"] = "context"
     """Channels whose mean over time is a clip's embedding: those of the context, or of both context and frames. The
     thesis states that the 256 values of the context are "pooled to 512", which cannot be."""
+    normalise: bool = False
+    """Whether each input is scaled to a root mean square of 1. The published network normalises nothing, so its signal
+    fades from layer to layer, and on quiet recordings training stays at chance (docs/findings.md)."""
 
 
 def sample_rate(options: Options) -> int:
@@ -61,6 +64,7 @@ def build(options: Options) -> CpcEncoder:
         context=context_size(options),
         pools_context_only=options.pooled == "context",
         crop_length=CROP_LENGTH,
+        normalises_input=options.normalise,
     )
 
 

@@ -15,6 +15,8 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.cpc import HOP, KERNELS, MIN_SAMPLES, PADDINGS, SAMPLE_RATE, STRIDES
 
+SILENCE = 1e-4  # root mean square, -80 dB: three steps of 16-bit audio, where only noise is left
+
 
 class ConvolutionEncoder(nn.Module):
     """Seven strided convolutions with ReLU, without normalisation (class `Encoder` of the CLMR code)."""
@@ -53,16 +55,18 @@ class CpcEncoder(Encoder):
     sample_rate = SAMPLE_RATE
     hop = HOP
 
-    def __init__(self, *, filters: int, context: int, pools_context_only: bool, crop_length: int) -> None:
+    def __init__(
+        self, *, filters: int, context: int, pools_context_only: bool, crop_length: int, normalises_input: bool = False
+    ) -> None:
         """Build the network with weights from torch's global generator.
 
         A clip is evaluated by crops of `crop_length` samples. Its embedding is the mean over time of the context, or of
-        all channels.
+        all channels. With `normalises_input` each input is scaled to a root mean square of 1 first.
         """
         super().__init__()
         self.context_size, self.crop_length = context, crop_length
         self.embedding_size = filters + context
-        self.pools_context_only = pools_context_only
+        self.pools_context_only, self.normalises_input = pools_context_only, normalises_input
         self.encoder = ConvolutionEncoder(filters)
         self.autoregressor = Autoregressor(filters, context)
 
@@ -76,7 +80,7 @@ class CpcEncoder(Encoder):
             raise UserError(
                 f"CPC needs at least {MIN_SAMPLES} samples (21.8 ms), got {audio.shape[-1]}: leave such clips out"
             )
-        latent = self.encoder(audio)
+        latent = self.encoder(scale_to_unit_level(audio) if self.normalises_input else audio)
         # float32 under autocast too
         return torch.cat([latent.float(), self.autoregressor(latent).float()], dim=1)
 
@@ -93,6 +97,11 @@ class CpcEncoder(Encoder):
     def pool(self, frames: Tensor) -> Tensor:
         """Average the context, or all channels, over time to (batch, pooled_size)."""
         return frames[:, -self.pooled_size :].mean(dim=-1)
+
+
+def scale_to_unit_level(audio: Tensor) -> Tensor:
+    """Scale each row of audio (batch, samples) to a root mean square of 1; what is below `SILENCE` stays below 1."""
+    return audio / audio.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=SILENCE)
 
 
 def split_context(frames: Tensor, context: int) -> tuple[Tensor, Tensor]:
