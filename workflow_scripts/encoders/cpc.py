@@ -35,9 +35,10 @@ class Options(LevelOptions):
     pooled: Literal["context", "both"] = "context"
     """Channels whose mean over time is a clip's embedding: those of the context, or of both context and frames. The
     thesis states that the 256 values of the context are "pooled to 512", which cannot be."""
-    normalise: bool = False
-    """Whether each input is scaled to a root mean square of 1. The published network normalises nothing, so its signal
-    fades from layer to layer, and on quiet recordings training stays at chance (docs/findings.md)."""
+    initialisation: Literal["default", "kaiming"] = "default"
+    """First values of the convolutions: PyTorch's, as in the code, with which the signal fades from layer to layer and
+    training on quiet recordings may stay at chance; or He's normal distribution, which section 5.3 of the thesis
+    names."""
 
 
 def sample_rate(options: Options) -> int:
@@ -64,7 +65,7 @@ def build(options: Options) -> CpcEncoder:
         context=context_size(options),
         pools_context_only=options.pooled == "context",
         crop_length=CROP_LENGTH,
-        normalises_input=options.normalise,
+        initialisation=options.initialisation,
     )
 
 

@@ -7,6 +7,7 @@ Built as `modules/cpc` of the CLMR code's first version, with its state-dict key
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,25 +16,32 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.cpc import HOP, KERNELS, MIN_SAMPLES, PADDINGS, SAMPLE_RATE, STRIDES
 
-SILENCE = 1e-4  # root mean square, -80 dB: three steps of 16-bit audio, where only noise is left
-
 
 class ConvolutionEncoder(nn.Module):
     """Seven strided convolutions with ReLU, without normalisation (class `Encoder` of the CLMR code)."""
 
-    def __init__(self, filters: int) -> None:
-        """Build the layers."""
+    def __init__(self, filters: int, *, initialisation: Literal["default", "kaiming"] = "default") -> None:
+        """Build the layers, with PyTorch's first values or those of `initialise_for_relu`."""
         super().__init__()
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         inputs = [1] + [filters] * (len(KERNELS) - 1)
         for number, (size, kernel, stride, padding) in enumerate(zip(inputs, KERNELS, STRIDES, PADDINGS, strict=True)):
             convolution = nn.Conv1d(size, filters, kernel, stride=stride, padding=padding)
+            if initialisation == "kaiming":
+                initialise_for_relu(convolution)
             layers[f"layer-{number}"] = nn.Sequential(convolution, nn.ReLU(inplace=True))
         self.seq = nn.Sequential(layers)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (batch, samples) to frames (batch, filters, about samples / 480)."""
         return self.seq(audio[:, None])
+
+
+def initialise_for_relu(convolution: nn.Conv1d) -> None:
+    """Draw the weights so that a ReLU after them keeps the level of the signal (He et al. 2015), with biases of 0."""
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
 
 
 class Autoregressor(nn.Module):
@@ -56,18 +64,24 @@ class CpcEncoder(Encoder):
     hop = HOP
 
     def __init__(
-        self, *, filters: int, context: int, pools_context_only: bool, crop_length: int, normalises_input: bool = False
+        self,
+        *,
+        filters: int,
+        context: int,
+        pools_context_only: bool,
+        crop_length: int,
+        initialisation: Literal["default", "kaiming"],
     ) -> None:
         """Build the network with weights from torch's global generator.
 
         A clip is evaluated by crops of `crop_length` samples. Its embedding is the mean over time of the context, or of
-        all channels. With `normalises_input` each input is scaled to a root mean square of 1 first.
+        all channels.
         """
         super().__init__()
         self.context_size, self.crop_length = context, crop_length
         self.embedding_size = filters + context
-        self.pools_context_only, self.normalises_input = pools_context_only, normalises_input
-        self.encoder = ConvolutionEncoder(filters)
+        self.pools_context_only = pools_context_only
+        self.encoder = ConvolutionEncoder(filters, initialisation=initialisation)
         self.autoregressor = Autoregressor(filters, context)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -80,7 +94,7 @@ class CpcEncoder(Encoder):
             raise UserError(
                 f"CPC needs at least {MIN_SAMPLES} samples (21.8 ms), got {audio.shape[-1]}: leave such clips out"
             )
-        latent = self.encoder(scale_to_unit_level(audio) if self.normalises_input else audio)
+        latent = self.encoder(audio)
         # float32 under autocast too
         return torch.cat([latent.float(), self.autoregressor(latent).float()], dim=1)
 
@@ -97,11 +111,6 @@ class CpcEncoder(Encoder):
     def pool(self, frames: Tensor) -> Tensor:
         """Average the context, or all channels, over time to (batch, pooled_size)."""
         return frames[:, -self.pooled_size :].mean(dim=-1)
-
-
-def scale_to_unit_level(audio: Tensor) -> Tensor:
-    """Scale each row of audio (batch, samples) to a root mean square of 1; what is below `SILENCE` stays below 1."""
-    return audio / audio.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=SILENCE)
 
 
 def split_context(frames: Tensor, context: int) -> tuple[Tensor, Tensor]:
