@@ -1,6 +1,6 @@
 """Read-outs of the reference run's encoders: other statistics over time than the mean, and blocks before the last.
 
-Each class but the first is an encoder of `config/reference_ablation.yaml`, as docs/own-encoder.md describes such
+Each class but the first is an encoder of `config/reference/ablation.yaml`, as docs/own-encoder.md describes such
 classes. It gives one frame for each clip, which holds all that its classifier reads.
 """
 
