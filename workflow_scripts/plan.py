@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     config, studies = load(files if merged is None else [], folder=CONFIG_FOLDER, merged=merged)
     plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
     if arguments.output is not None:
-        names = [str(file) for file in arguments.configfile]
+        names = [str(_path_from_here(file)) for file in arguments.configfile]
         manifest = build_manifest(plan, configfiles=names, program=_find_program(), unfinished=arguments.unfinished)
         if arguments.digest not in (None, manifest.digest):
             raise UserError("code, config or checkpoints were edited after this plan was made: run the workflow again")
@@ -92,6 +92,12 @@ def _find_program() -> Program:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         commit = subprocess.run(command, capture_output=True, check=True, text=True, timeout=GIT_SECONDS).stdout.strip()
     return Program(version=version, commit=commit)
+
+
+def _path_from_here(file: Path) -> Path:
+    """Return the path of a file below this folder as from here: what is published names no folder of a machine."""
+    here = Path.cwd()
+    return file.absolute().relative_to(here) if file.absolute().is_relative_to(here) else file
 
 
 def _show(plan: Plan, records: list[MeasuredJob], console: PlainConsole) -> None:

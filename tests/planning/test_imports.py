@@ -7,7 +7,7 @@ import sys
 
 from tests.checkout import REPOSITORY
 
-HEAVY = ("torch", "torchaudio", "timm", "transformers", "matplotlib", "scipy.special", "sklearn")
+HEAVY = ("torch", "torchaudio", "timm", "transformers", "matplotlib", "scipy.special", "sklearn", "pandas.core")
 PROGRAM = """
 import sys
 from pathlib import Path

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import REPOSITORY
 from tests.synthetic_results import Results, factors, full
+from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
@@ -99,3 +101,12 @@ def test_a_folder_and_what_is_no_text_are_no_plan(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not JSON"):
         read_manifest(str(tmp_path / "plan.json"))
+
+
+def test_config_files_below_the_folder_are_named_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    own, outside = tmp_path / "config" / "mine.yaml", REPOSITORY / "config" / "smoke.yaml"
+    own.write_text("scale: mine\n")
+    monkeypatch.chdir(tmp_path)
+    plan_command.main(["--configfile", str(outside), str(own), "--output", "plan.json"])
+    assert read_manifest(tmp_path / "plan.json").configfiles == (str(outside), "config/mine.yaml")
