@@ -128,9 +128,6 @@ use rule evaluate_embeddings as evaluate_embeddings_again with:
         "<results>/evaluations/<run>/{dataset}/cells{group}.again.json",
 
 
-# Two rules with one script and one log: they differ in their inputs and in their need of a GPU.
-
-
 # One cell alone: for whoever asks Snakemake for its trials, as `explain` does to repeat them.
 rule evaluate_cell:
     input:

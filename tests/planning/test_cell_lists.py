@@ -90,6 +90,14 @@ def test_a_cell_that_is_missing_asks_for_the_list_under_its_other_name(name: str
         Path(path).unlink()
 
 
+def test_a_missing_cell_is_asked_for_alone_where_both_lists_are_there() -> None:
+    finish(CELLS[0])
+    for path in (FIRST, AGAIN):  # as after the results of two folders were merged
+        write_cell_list(Path(path))
+    assert plan(CELLS[0]) == [FIRST]
+    assert plan(*CELLS) == [FIRST, LAYOUT.trials(RUN, CELLS[1])]
+
+
 def test_other_code_and_a_new_cell_ask_for_the_list_again() -> None:
     finish(*CELLS)
     write_cell_list(Path(FIRST))

@@ -75,9 +75,12 @@ class CellLists:
         for cell in group.cells if self.compare or not present else ():
             checksum = find_checksum(self.cells[group.run, cell])
             if checksum is None and self.compare:
-                yield next(path for path in lists if path != present)
-                return
-            if listed.get(cell.folder) != checksum:
+                other = next(path for path in lists if path != present)
+                if not Path(other).exists():
+                    yield other
+                    return
+                unlisted.append(cell)  # both lists are there, as after folders were merged: the cell alone
+            elif listed.get(cell.folder) != checksum:
                 unlisted.append(cell)
         if present:
             yield present
