@@ -47,3 +47,20 @@ def test_rows_that_an_old_run_lacks_are_new(tmp_path: Path, capsys: pytest.Captu
     text = capsys.readouterr().out
     assert f"{old} is of another processor, an abacus" in text
     assert text.count("new: features, against ") == 2
+
+
+def test_rows_that_are_gone_are_named_if_all_groups_were_measured() -> None:
+    row = benchmarks.Measurement(name="kept", anchor="1 s", seconds=1, anchor_seconds=1, ratio=1)
+    old = {"kept": 1.0, "renamed": 1.0}
+    assert benchmarks.compare([row], old, complete=True) == ["gone: renamed"]
+    assert benchmarks.compare([row], old, complete=False) == []
+
+
+def test_a_missing_or_overwritten_old_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "bench.json"
+    table.write_text("{}")
+    for old, reason in [(tmp_path / "none.json", "no such file"), (table, "would be overwritten")]:
+        with pytest.raises(SystemExit):
+            benchmarks.main(["--compare", str(old), "--output", str(table)])
+        assert reason in capsys.readouterr().err
+    assert table.read_text() == "{}"

@@ -75,8 +75,11 @@ def _read(path: str) -> list[str]:
     return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).is_file() else []
 
 
-def compare(rows: Sequence[Measurement], old: Mapping[str, float]) -> list[str]:
-    """Return a line for each row whose ratio rose by more than 10 %, and for each that the old run lacks."""
+def compare(rows: Sequence[Measurement], old: Mapping[str, float], *, complete: bool) -> list[str]:
+    """Return a line for each row whose ratio rose by more than 10 %, and for each that the old run lacks.
+
+    With `complete`, rows of all groups, also for each row of the old run that is gone.
+    """
     lines = []
     for row in rows:
         before = old.get(row.name)
@@ -85,7 +88,8 @@ def compare(rows: Sequence[Measurement], old: Mapping[str, float]) -> list[str]:
         elif row.ratio > SLOWER * before:
             rise = 100 * (row.ratio / before - 1)
             lines.append(f"slower: {row.name}: {before:.2f} to {row.ratio:.2f} times {row.anchor} (+{rise:.0f} %)")
-    return lines
+    gone = old.keys() - {row.name for row in rows} if complete else ()
+    return lines + [f"gone: {name}" for name in sorted(gone)]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -96,6 +100,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="table of an earlier run")
     parser.add_argument("--smallest", action="store_true", help="run all code at sizes whose times mean nothing")
     arguments = parser.parse_args(argv)
+    if arguments.compare and not arguments.compare.is_file():
+        parser.error(f"--compare {arguments.compare}: no such file: name the table of an earlier run")
+    if arguments.compare and arguments.compare.resolve() == arguments.output.resolve():
+        parser.error(f"{arguments.compare} would be overwritten: name another file for the new table with --output")
     old = json.loads(arguments.compare.read_text(encoding="utf-8")) if arguments.compare else None
     machine, measurements = describe_machine(), list[Measurement]()
     print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
@@ -114,7 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if old["machine"]["processor"] != machine["processor"]:
         print(f"{arguments.compare} is of another processor, {old['machine']['processor']}")
-    lines = compare(measurements, {row["name"]: row["ratio"] for row in old["rows"]})
+    before = {row["name"]: row["ratio"] for row in old["rows"]}
+    lines = compare(measurements, before, complete=set(arguments.group) == set(GROUPS))
     print("\n".join(lines or [f"nothing is more than {SLOWER - 1:.0%} slower than in {arguments.compare}"]))
 
 

@@ -37,7 +37,7 @@ from workflow_scripts.pretraining.trainer import Trainer
 from workflow_scripts.twins import openmic as twin
 from workflow_scripts.workers.separation import SOURCES
 
-#: 900 jobs: about those of config.yaml
+#: as many jobs as config.yaml has
 TRIVIAL_WORKFLOW = """
 rule all:
     input: expand("{{n}}.txt", n=range({jobs}))
@@ -69,7 +69,7 @@ class Scale:
 
     commands: tuple[str, ...] = tuple(COMMANDS)
     config: tuple[str, ...] = ()  # over config.yaml, of the plan
-    jobs: int = 900
+    jobs: int = 667
     width: float = 1.0  # of PASE and of the U-Net
     batch: int = 8
     steps: int = 2
