@@ -22,7 +22,7 @@ run: $(if $(CONFIG),$(VENV)/installed) ## run a config: make run CONFIG=config/d
 
 # A second thread trains a network as narrow as the demo's only 1.2 times as fast, so pre-training starts first, with half
 # of the cores, and other jobs use the rest.
-SHARES = $(shell $(PYTHON) -c "import os; half = max(1, (os.cpu_count() or 1) // 2); \
+SHARES = $(shell $(PYTHON) -c "import os; half = max(1, (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1) // 2); \
 	print(*(f'{rule}={half}' for rule in ('acquire', 'prepare', 'audit', 'extract', 'pretrain')))")
 
 demo: $(VENV)/installed ## run the whole path on synthetic data and show the tables

@@ -69,3 +69,16 @@ def test_a_job_whose_answer_was_lost_is_not_submitted_twice(programs, tmp_path, 
     assert capsys.readouterr().out == "9\n"
     assert len(programs.calls("sbatch")) == 1, "not while the controller cannot tell"
     assert "--name=run1" in programs.calls("squeue")[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_explains_the_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    submit.main(arguments)
+    assert "sbatch ARGUMENT" in capsys.readouterr().out
+
+
+def test_a_job_without_a_log_is_submitted_too(programs: FakePrograms) -> None:
+    programs.answers("sbatch", ACCEPTED)
+    with pytest.raises(SystemExit) as ended:
+        submit.main(["sbatch", "--wrap=true"])
+    assert ended.value.code == 0

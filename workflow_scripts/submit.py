@@ -35,8 +35,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds: short after a glitch, long en
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the given sbatch command until it is accepted or fails permanently."""
     command = list(sys.argv[1:] if argv is None else argv)
+    if not command or command[0] in ("-h", "--help"):
+        print(__doc__)
+        return
     script = None if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    refused = Path(_option(command, "--output")).with_name(REFUSED)
+    refused = Path(_option(command, "--output") or REFUSED).with_name(REFUSED)
     done = _submit(command, script)
     for pause in _pauses():
         if done.returncode == 0 or not _is_temporary(done.stderr):
