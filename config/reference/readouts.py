@@ -76,31 +76,31 @@ class PaseMeanStdMax(Readout):
 
 
 class UntrainedPaseMeanStdMax(PaseMeanStdMax):
-    """The same of the untrained network."""
+    """Mean, standard deviation and maximum of the untrained network."""
 
     pretrained = False
 
 
 class PaseBlock2(Readout):
-    """The second of the eight blocks."""
+    """Mean of the second of the eight blocks."""
 
     block = 2
 
 
 class PaseBlock4(Readout):
-    """The fourth."""
+    """Mean of the fourth."""
 
     block = 4
 
 
 class PaseBlock6(Readout):
-    """The sixth."""
+    """Mean of the sixth."""
 
     block = 6
 
 
 class PaseBlock8(Readout):
-    """The last, before the layer that makes the embedding."""
+    """Mean of the last block, before the layer that makes the embedding."""
 
     block = 8
 
